@@ -1,0 +1,4 @@
+//! The Cairo CPU AIR (under construction).
+#![forbid(unsafe_code)]
+
+pub mod input;

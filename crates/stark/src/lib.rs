@@ -1,0 +1,4 @@
+//! The STARK protocol of Stone over any AIR (under construction).
+#![forbid(unsafe_code)]
+
+pub mod air;
