@@ -25,7 +25,8 @@ impl Group {
     pub fn get(&self, lane: usize) -> Felt {
         let limbs = [self.0[0][lane], self.0[1][lane], self.0[2][lane], self.0[3][lane]];
         debug_assert!(Felt::from_montgomery_limbs(limbs).is_some(), "a stored group is canonical");
-        Felt::from_montgomery_limbs(limbs).unwrap_or_else(|| Felt::from_limbs_reduced(limbs) * MONTGOMERY_ONE_INVERSE)
+        Felt::from_montgomery_limbs(limbs)
+            .unwrap_or_else(|| Felt::from_limbs_reduced(limbs) * MONTGOMERY_ONE_INVERSE)
     }
 
     /// Replaces the element in one lane.

@@ -30,8 +30,7 @@ pub enum UnknownKernels {
 
 impl Kernels {
     /// All families, slowest first.
-    pub const ALL: [Kernels; 4] =
-        [Kernels::Scalar, Kernels::Portable, Kernels::Avx512, Kernels::Avx512Ifma];
+    pub const ALL: [Kernels; 4] = [Kernels::Scalar, Kernels::Portable, Kernels::Avx512, Kernels::Avx512Ifma];
 
     /// Whether this processor has the instructions.
     pub fn is_supported(self) -> bool {
