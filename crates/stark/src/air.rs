@@ -20,7 +20,8 @@ use ashlar_field::{Column, Felt};
 pub struct Cell {
     /// The column, first-trace columns first.
     pub column: usize,
-    /// The row offset, below N.
+    /// The row offset. May reach N and beyond (the mask keeps Stone's order by the unreduced offset): rows count
+    /// modulo N.
     pub row: u64,
 }
 
