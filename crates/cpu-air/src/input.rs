@@ -133,8 +133,11 @@ impl Memory {
 
     /// All written cells, by ascending address.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Felt)> + '_ {
-        let dense =
-            self.cells.iter().enumerate().filter_map(|(address, cell)| cell.map(|value| (address as u64, value)));
+        let dense = self
+            .cells
+            .iter()
+            .enumerate()
+            .filter_map(|(address, cell)| cell.map(|value| (address as u64, value)));
         dense.chain(self.far.iter().map(|(&address, &value)| (address, value)))
     }
 }
