@@ -1,0 +1,238 @@
+//! The parameter file, `cpu_air_params.json`: hashes, blow-up, queries, FRI and grinding, with Stone's defaults.
+
+use ashlar_fault::{Code, Exit, Fault};
+use ashlar_hash::{ChannelHash, CommitmentHash, ProofOfWorkHash};
+
+use crate::json::{Json, JsonError, View};
+
+/// The only field there is.
+const FIELD: &str = "PrimeField0";
+/// The hash functions that a public-memory page can have (Stone v3).
+const PAGE_HASHES: [CommitmentHash; 2] = [CommitmentHash::Keccak256, CommitmentHash::Pedersen];
+
+/// The FRI part of the parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FriParameters {
+    /// log₂ of the folding factor of each layer; only the first may be 0.
+    pub step_list: Vec<u32>,
+    /// The number of coefficients of the last layer.
+    pub last_layer_degree_bound: u64,
+    /// The number of queries.
+    pub n_queries: u64,
+    /// Bits of grinding.
+    pub proof_of_work_bits: u32,
+}
+
+/// What a parameter file says, with Stone's default for every key that may be absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofParameters {
+    /// The hash that drives the Fiat–Shamir channel (default keccak256).
+    pub channel_hash: ChannelHash,
+    /// The hash of the lower levels of every tree (default keccak256_masked160_msb).
+    pub commitment_hash: CommitmentHash,
+    /// The hash of the upper levels (default: the same).
+    pub verifier_friendly_commitment_hash: CommitmentHash,
+    /// How many levels from the root down are upper ones (default 0).
+    pub n_verifier_friendly_commitment_layers: u64,
+    /// Whether the seed uses the upper hash and out-of-domain values travel as one message (default false).
+    pub verifier_friendly_channel_updates: bool,
+    /// The hash of the proof of work of a Poseidon channel (default blake256); byte channels use their own.
+    pub pow_hash: ProofOfWorkHash,
+    /// The hash of public-memory pages (default keccak256).
+    pub page_hash: CommitmentHash,
+    /// log₂ of the blow-up.
+    pub log_n_cosets: u32,
+    /// FRI.
+    pub fri: FriParameters,
+}
+
+/// A parameter file that makes no sense on its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterFileError {
+    /// A key is missing, of another kind, or a name is unknown.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// An extension field was asked for.
+    #[error("expected use_extension_field false in {file}, got true: {FIELD} has no extension here")]
+    ExtensionField {
+        /// The file.
+        file: String,
+    },
+    /// The field is another.
+    #[error("expected the field {FIELD} at {place}, got {got:?}")]
+    Field {
+        /// File and path.
+        place: String,
+        /// The name.
+        got: String,
+    },
+}
+
+impl Fault for ParameterFileError {
+    fn code(&self) -> Code {
+        match self {
+            ParameterFileError::Json(error) => error.code(),
+            ParameterFileError::ExtensionField { .. } | ParameterFileError::Field { .. } => Code(1151),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+impl ProofParameters {
+    /// Reads a parameter file. `file` names the source in errors.
+    ///
+    /// # Errors
+    /// For a missing key, a value of another kind, an unknown hash or field name. Whether the numbers fit each other
+    /// and a trace is checked by the prover and the verifier.
+    pub fn from_json(json: &Json, file: &str) -> Result<ProofParameters, ParameterFileError> {
+        let root = View::root(json, file);
+        let field = root.key("field")?;
+        if field.text()? != FIELD {
+            return Err(ParameterFileError::Field { place: field.to_string(), got: field.text()?.into() });
+        }
+        if root.key("use_extension_field")?.boolean()? {
+            return Err(ParameterFileError::ExtensionField { file: file.into() });
+        }
+        let commitment_hash = match root.optional_key("commitment_hash")? {
+            Some(name) => name.one_of(&CommitmentHash::ALL)?,
+            None => CommitmentHash::Keccak256Masked160Msb,
+        };
+        let verifier_friendly_commitment_hash =
+            match root.optional_key("verifier_friendly_commitment_hash")? {
+                Some(name) => name.one_of(&CommitmentHash::ALL)?,
+                None => commitment_hash,
+            };
+        let channel_hash = match root.optional_key("channel_hash")? {
+            Some(name) => name.one_of(&ChannelHash::ALL)?,
+            None => ChannelHash::Keccak256,
+        };
+        let pow_hash = match root.optional_key("pow_hash")? {
+            Some(name) => name.one_of(&ProofOfWorkHash::ALL)?,
+            None => ProofOfWorkHash::Blake256,
+        };
+        let page_hash = match root.optional_key("statement")? {
+            Some(statement) => match statement.optional_key("page_hash")? {
+                Some(name) => name.one_of(&PAGE_HASHES)?,
+                None => CommitmentHash::Keccak256,
+            },
+            None => CommitmentHash::Keccak256,
+        };
+        let n_verifier_friendly_commitment_layers =
+            match root.optional_key("n_verifier_friendly_commitment_layers")? {
+                Some(number) => number.integer()?,
+                None => 0,
+            };
+        let verifier_friendly_channel_updates =
+            match root.optional_key("verifier_friendly_channel_updates")? {
+                Some(flag) => flag.boolean()?,
+                None => false,
+            };
+        let stark = root.key("stark")?;
+        let fri = stark.key("fri")?;
+        Ok(ProofParameters {
+            channel_hash,
+            commitment_hash,
+            verifier_friendly_commitment_hash,
+            n_verifier_friendly_commitment_layers,
+            verifier_friendly_channel_updates,
+            pow_hash,
+            page_hash,
+            log_n_cosets: stark.key("log_n_cosets")?.small_integer()?,
+            fri: FriParameters {
+                step_list: fri
+                    .key("fri_step_list")?
+                    .items()?
+                    .map(|step| step.small_integer())
+                    .collect::<Result<_, _>>()?,
+                last_layer_degree_bound: fri.key("last_layer_degree_bound")?.integer()?,
+                n_queries: fri.key("n_queries")?.integer()?,
+                proof_of_work_bits: fri.key("proof_of_work_bits")?.small_integer()?,
+            },
+        })
+    }
+
+    /// The parameter file, every key spelt out.
+    pub fn to_json(&self) -> Json {
+        let steps = self.fri.step_list.iter().map(|&step| Json::from(u64::from(step))).collect();
+        let fri = Json::object([
+            ("fri_step_list", Json::Array(steps)),
+            ("last_layer_degree_bound", Json::from(self.fri.last_layer_degree_bound)),
+            ("n_queries", Json::from(self.fri.n_queries)),
+            ("proof_of_work_bits", Json::from(u64::from(self.fri.proof_of_work_bits))),
+        ]);
+        let stark = Json::object([("fri", fri), ("log_n_cosets", Json::from(u64::from(self.log_n_cosets)))]);
+        Json::object([
+            ("field", Json::text(FIELD)),
+            ("use_extension_field", Json::from(false)),
+            ("channel_hash", Json::text(self.channel_hash.to_string())),
+            ("commitment_hash", Json::text(self.commitment_hash.to_string())),
+            (
+                "verifier_friendly_commitment_hash",
+                Json::text(self.verifier_friendly_commitment_hash.to_string()),
+            ),
+            ("n_verifier_friendly_commitment_layers", Json::from(self.n_verifier_friendly_commitment_layers)),
+            ("verifier_friendly_channel_updates", Json::from(self.verifier_friendly_channel_updates)),
+            ("pow_hash", Json::text(self.pow_hash.to_string())),
+            ("statement", Json::object([("page_hash", Json::text(self.page_hash.to_string()))])),
+            ("stark", stark),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ProofParameters, ParameterFileError> {
+        ProofParameters::from_json(&Json::from_slice(text.as_bytes(), "p.json").unwrap(), "p.json")
+    }
+
+    const BARE: &str = r#"{"field": "PrimeField0", "use_extension_field": false, "stark": {"log_n_cosets": 4, "fri":
+        {"fri_step_list": [0, 4, 3], "last_layer_degree_bound": 64, "n_queries": 18, "proof_of_work_bits": 8}}}"#;
+
+    #[test]
+    fn absent_keys_have_stones_defaults() {
+        let bare = read(BARE).unwrap();
+        assert_eq!(bare.channel_hash, ChannelHash::Keccak256);
+        assert_eq!(bare.commitment_hash, CommitmentHash::Keccak256Masked160Msb);
+        assert_eq!(bare.verifier_friendly_commitment_hash, CommitmentHash::Keccak256Masked160Msb);
+        assert_eq!(bare.n_verifier_friendly_commitment_layers, 0);
+        assert!(!bare.verifier_friendly_channel_updates);
+        assert_eq!(bare.pow_hash, ProofOfWorkHash::Blake256);
+        assert_eq!(bare.page_hash, CommitmentHash::Keccak256);
+        assert_eq!(bare.fri.step_list, [0, 4, 3]);
+    }
+
+    #[test]
+    fn the_upper_hash_defaults_to_the_lower_one() {
+        let text = BARE.replacen('{', r#"{"commitment_hash": "blake256_masked248_lsb","#, 1);
+        let parameters = read(&text).unwrap();
+        assert_eq!(parameters.verifier_friendly_commitment_hash, CommitmentHash::Blake256Masked248Lsb);
+    }
+
+    #[test]
+    fn parameters_survive_their_own_file() {
+        let parameters = read(BARE).unwrap();
+        assert_eq!(ProofParameters::from_json(&parameters.to_json(), "p.json"), Ok(parameters));
+    }
+
+    #[test]
+    fn other_fields_extensions_and_hashes_are_refused() {
+        let error = read(&BARE.replace("PrimeField0", "PrimeField9")).unwrap_err();
+        assert!(matches!(error, ParameterFileError::Field { .. }), "{error}");
+        let error = read(&BARE.replace("false", "true")).unwrap_err();
+        assert!(matches!(error, ParameterFileError::ExtensionField { .. }), "{error}");
+        for (key, name) in
+            [("commitment_hash", "sha256"), ("channel_hash", "pedersen"), ("pow_hash", "poseidon3")]
+        {
+            let text = BARE.replacen('{', &format!("{{\"{key}\": \"{name}\","), 1);
+            let error = read(&text).unwrap_err();
+            assert!(matches!(error, ParameterFileError::Json(JsonError::UnknownName { .. })), "{error}");
+        }
+        let text = BARE.replacen('{', r#"{"statement": {"page_hash": "blake256"},"#, 1);
+        assert!(read(&text).is_err());
+    }
+}
