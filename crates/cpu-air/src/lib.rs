@@ -1,5 +1,8 @@
 //! The Cairo CPU AIR (under construction).
 #![forbid(unsafe_code)]
 
+pub mod air;
+mod component;
 pub mod input;
 pub mod layout;
+pub mod statement;

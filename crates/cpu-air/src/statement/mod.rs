@@ -1,0 +1,20 @@
+//! The statement: what a proof of a Cairo run claims, in bytes and in meaning.
+//!
+//! | file | what it computes |
+//! |---|---|
+//! | `seed` | the bytes with which the Fiat–Shamir channel starts, page hashes included |
+//! | `checks` | what Stone's prover asserts of a public input ([`check`]) and what its verifier leaves to the caller ([`check_gate`]) |
+//! | `entry` | which of Integrity's three page-0 forms the public memory has, and why not the others |
+//! | `fact` | program, output and the hashes that name them on chain |
+
+mod checks;
+mod entry;
+mod error;
+mod fact;
+mod seed;
+
+pub use checks::{BuiltinUsage, builtin_usage, check, check_gate};
+pub use entry::{Claim, EntryForm, EntryForms, EntryRefusal, PointerSide, claim, classify};
+pub use error::StatementError;
+pub use fact::{FactHash, Output, OutputHash, Program, ProgramHash};
+pub use seed::{PageHash, StoneVersion, UnknownPageHash, UnknownStoneVersion, seed};

@@ -1,0 +1,37 @@
+//! The out-of-domain equation on real proofs: Σ αⁱ·cᵢ(z)/Z_i(z) = h₀(z²) + z·h₁(z²).
+//!
+//! Annotated proofs of Stone state every value in it. That it holds for random z and α means that names aside, every
+//! constraint, its sign, its rows, the mask and its order are Stone's.
+
+mod support;
+
+use support::{AnnotatedProof, annotated_proofs, evaluate_composition};
+
+fn check(proof: &AnnotatedProof) {
+    let air = proof.air();
+    let (composition, expected) = evaluate_composition(&air, proof);
+    assert_eq!(composition, expected, "{}", proof.name);
+}
+
+#[test]
+fn the_composition_of_the_committed_fixtures_is_what_stone_sent() {
+    let proofs = annotated_proofs(&support::fixtures());
+    assert!(proofs.len() >= 5, "fixtures are part of the repository");
+    proofs.iter().for_each(check);
+}
+
+#[test]
+fn the_composition_of_the_shared_vectors_is_what_stone_sent() {
+    let Some(folder) = support::shared_vectors() else {
+        eprintln!("skipped: no shared vectors (set ASHLAR_VECTORS)");
+        return;
+    };
+    for part in ["stone", "integrity"] {
+        let proofs = annotated_proofs(&folder.join(part));
+        assert!(!proofs.is_empty(), "{part}");
+        for proof in &proofs {
+            eprintln!("{}", proof.name);
+            check(proof);
+        }
+    }
+}
