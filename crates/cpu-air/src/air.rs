@@ -1,0 +1,215 @@
+//! The Cairo CPU AIR of one statement: layout, trace length and public input put together.
+
+use ashlar_fault::{Code, Exit, Fault};
+use ashlar_field::Felt;
+use ashlar_stark::air::{Air, ConstraintSystem};
+use thiserror::Error;
+
+use crate::{
+    component::{Parameter, constraint_system, diluted_final_value},
+    input::{MemorySegment, PublicInput},
+    layout::{Builtin, Layout, LayoutError},
+};
+
+/// A public input to which no AIR belongs.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CpuAirError {
+    /// The layout does not fit.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The public input is for another layout.
+    #[error("public input is for layout {got}, expected {expected}")]
+    OtherLayout {
+        /// The layout given.
+        expected: &'static str,
+        /// The layout that the public input names.
+        got: String,
+    },
+    /// The range-check bounds are out of order or beyond 16 bits.
+    #[error("expected 0 <= rc_min < rc_max < 65536, got rc_min {rc_min}, rc_max {rc_max}")]
+    RangeCheckBounds {
+        /// Smallest value claimed.
+        rc_min: u64,
+        /// Largest value claimed.
+        rc_max: u64,
+    },
+    /// A memory segment of the layout is missing.
+    #[error("memory segment {segment} of layout {layout} is missing")]
+    MissingSegment {
+        /// The layout.
+        layout: &'static str,
+        /// The segment.
+        segment: &'static str,
+    },
+    /// There is no public memory: not even the cell that pads it.
+    #[error("public memory is empty")]
+    NoPublicMemory,
+    /// The public memory does not fit into the cells that the trace has for it.
+    #[error("public memory has {got} cells, the trace has room for {capacity}")]
+    TooMuchPublicMemory {
+        /// Cells given.
+        got: u64,
+        /// Cells that fit.
+        capacity: u64,
+    },
+}
+
+impl Fault for CpuAirError {
+    fn code(&self) -> Code {
+        Code(match self {
+            CpuAirError::Layout(error) => return error.code(),
+            CpuAirError::OtherLayout { .. } => 1550,
+            CpuAirError::RangeCheckBounds { .. } => 1551,
+            CpuAirError::MissingSegment { .. } => 1552,
+            CpuAirError::NoPublicMemory => 1553,
+            CpuAirError::TooMuchPublicMemory { .. } => 1554,
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            CpuAirError::Layout(error) => error.exit(),
+            _ => Exit::Usage,
+        }
+    }
+}
+
+/// The Cairo CPU AIR for one public input.
+#[derive(Clone, Debug)]
+pub struct CpuAir {
+    log_length: u32,
+    widths: [usize; 2],
+    interaction_element_count: usize,
+    system: ConstraintSystem,
+    public_memory: PublicMemory,
+    /// The parameters, those zero that depend on interaction elements.
+    fixed_parameters: [Felt; Parameter::COUNT],
+}
+
+/// What the public memory contributes to the memory permutation.
+#[derive(Clone, Debug)]
+struct PublicMemory {
+    /// Address and value.
+    cells: Vec<[Felt; 2]>,
+    /// Cells of the trace for it; those that are left over repeat the first.
+    capacity: u64,
+}
+
+impl PublicMemory {
+    /// zⁿ / Π (z − (address + λ·value)) over all n cells: the last value of the running product, since the trace
+    /// itself holds (0, 0) there. `None` if a factor of the denominator is zero.
+    fn product(&self, point: Felt, fold: Felt) -> Option<Felt> {
+        let factor = |&[address, value]: &[Felt; 2]| point - (address + fold * value);
+        let padding = factor(self.cells.first()?);
+        let given: Felt = self.cells.iter().map(factor).product();
+        let left_over = self.capacity - self.cells.len() as u64;
+        let denominator = (given * padding.pow(left_over)).inverse()?;
+        Some(point.pow(self.capacity) * denominator)
+    }
+}
+
+impl CpuAir {
+    /// The AIR of this public input.
+    ///
+    /// Checks what the constraints rely on: a power-of-two number of steps that holds every component, bounds of the
+    /// 16-bit pool, the presence of all segments, and public memory that fits. Further rules of a valid statement
+    /// (segment sizes, pages) are no concern of the AIR.
+    ///
+    /// # Errors
+    /// See [`CpuAirError`].
+    pub fn new(layout: &Layout, public_input: &PublicInput) -> Result<CpuAir, CpuAirError> {
+        if public_input.layout != layout.name {
+            return Err(CpuAirError::OtherLayout { expected: layout.name, got: public_input.layout.clone() });
+        }
+        let PublicInput { rc_min, rc_max, .. } = *public_input;
+        if rc_min >= rc_max || rc_max >= 1 << 16 {
+            return Err(CpuAirError::RangeCheckBounds { rc_min, rc_max });
+        }
+        let length = layout.trace_length(public_input.n_steps)?;
+        let public_memory_step = layout.column("orig/public_memory/addr")?.step as u64;
+        let public_memory = PublicMemory {
+            cells: public_input
+                .public_memory
+                .iter()
+                .map(|cell| [Felt::from_u64(cell.address), cell.value])
+                .collect(),
+            capacity: length / public_memory_step,
+        };
+        let got = public_memory.cells.len() as u64;
+        if got == 0 {
+            return Err(CpuAirError::NoPublicMemory);
+        }
+        if got > public_memory.capacity {
+            return Err(CpuAirError::TooMuchPublicMemory { got, capacity: public_memory.capacity });
+        }
+        Ok(CpuAir {
+            log_length: length.ilog2(),
+            widths: [layout.first_columns, layout.second_columns],
+            interaction_element_count: layout.interaction_element_count,
+            system: constraint_system(layout, length)?,
+            public_memory,
+            fixed_parameters: fixed_parameters(layout, public_input)?,
+        })
+    }
+}
+
+/// The parameters that do not depend on interaction elements.
+fn fixed_parameters(
+    layout: &Layout,
+    public_input: &PublicInput,
+) -> Result<[Felt; Parameter::COUNT], CpuAirError> {
+    let segment = |segment: &'static str| -> Result<MemorySegment, CpuAirError> {
+        let found = public_input.memory_segments.get(segment).copied();
+        found.ok_or(CpuAirError::MissingSegment { layout: layout.name, segment })
+    };
+    let mut parameters = [Felt::ZERO; Parameter::COUNT];
+    let mut set = |parameter: Parameter, value: u64| parameters[parameter.index()] = Felt::from_u64(value);
+    let program = segment("program")?;
+    let execution = segment("execution")?;
+    set(Parameter::InitialPc, program.begin_addr);
+    set(Parameter::FinalPc, program.stop_ptr);
+    set(Parameter::InitialAp, execution.begin_addr);
+    set(Parameter::FinalAp, execution.stop_ptr);
+    set(Parameter::RangeCheckMin, public_input.rc_min);
+    set(Parameter::RangeCheckMax, public_input.rc_max);
+    for &name in &layout.segments {
+        let segment = segment(name)?;
+        if let Some(builtin) = Builtin::ALL.into_iter().find(|builtin| builtin.segment() == name) {
+            set(Parameter::SegmentBegin(builtin), segment.begin_addr);
+        }
+    }
+    Ok(parameters)
+}
+
+impl Air for CpuAir {
+    fn log_trace_length(&self) -> u32 {
+        self.log_length
+    }
+
+    fn trace_widths(&self) -> [usize; 2] {
+        self.widths
+    }
+
+    fn interaction_element_count(&self) -> usize {
+        self.interaction_element_count
+    }
+
+    fn constraint_system(&self) -> &ConstraintSystem {
+        &self.system
+    }
+
+    fn parameters(&self, interaction_elements: &[Felt]) -> Option<Vec<Felt>> {
+        if interaction_elements.len() != self.interaction_element_count {
+            return None;
+        }
+        let mut parameters = self.fixed_parameters.to_vec();
+        parameters[..interaction_elements.len()].copy_from_slice(interaction_elements);
+        let value = |parameter: Parameter| parameters[parameter.index()];
+        let product =
+            self.public_memory.product(value(Parameter::MemoryPoint), value(Parameter::MemoryFold))?;
+        let diluted = diluted_final_value(value(Parameter::DilutedZ), value(Parameter::DilutedA));
+        parameters[Parameter::MemoryProduct.index()] = product;
+        parameters[Parameter::DilutedFinalValue.index()] = diluted;
+        Some(parameters)
+    }
+}

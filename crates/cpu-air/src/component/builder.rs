@@ -1,0 +1,151 @@
+//! What components write with: cells by virtual column, row sets, and the growing list of constraints.
+
+use std::{
+    cell::{Cell as Slot, RefCell},
+    collections::HashMap,
+};
+
+use ashlar_field::Felt;
+use ashlar_stark::air::{Cell, Constraint, Domain, Expression, PeriodicColumn, Rows};
+
+use crate::layout::{Layout, LayoutError, VirtualColumn};
+
+/// 2¹⁵, half of the range of an instruction's offsets.
+pub(super) const HALF_OFFSET: u64 = 1 << 15;
+/// 2¹⁶, the range of the 16-bit pool.
+pub(super) const OFFSET_RANGE: u64 = 1 << 16;
+
+/// Collects the constraints of one layout for one trace length.
+pub(super) struct Builder<'a> {
+    layout: &'a Layout,
+    length: u64,
+    active: Slot<bool>,
+    cells: RefCell<HashMap<Cell, Expression>>,
+    constraints: RefCell<Vec<Constraint>>,
+    periodic: RefCell<Vec<PeriodicColumn>>,
+}
+
+/// A virtual column whose cells can be used in constraints. Cell k is relative to the row of the constraint.
+#[derive(Clone, Copy)]
+pub(super) struct Cells<'a> {
+    /// One expression a cell, so that interpreters see that it is the same.
+    known: &'a RefCell<HashMap<Cell, Expression>>,
+    place: VirtualColumn,
+}
+
+impl Cells<'_> {
+    /// Cell `index`.
+    pub(super) fn at(&self, index: usize) -> Expression {
+        let cell = Cell { column: self.place.column, row: self.place.row(index) as u64 };
+        let mut known = self.known.borrow_mut();
+        known.entry(cell).or_insert_with(|| Expression::cell(cell.column, cell.row)).clone()
+    }
+
+    /// Rows between two cells.
+    pub(super) fn step(&self) -> u64 {
+        self.place.step as u64
+    }
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(layout: &'a Layout, length: u64) -> Builder<'a> {
+        Builder {
+            layout,
+            length,
+            active: Slot::new(true),
+            cells: RefCell::default(),
+            constraints: RefCell::default(),
+            periodic: RefCell::default(),
+        }
+    }
+
+    /// Whether the constraints that follow are in force. A constraint that is not keeps its index.
+    pub(super) fn set_active(&self, active: bool) {
+        self.active.set(active);
+    }
+
+    pub(super) fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+
+    /// The virtual column of this name.
+    pub(super) fn cells(&self, name: &str) -> Result<Cells<'_>, LayoutError> {
+        Ok(Cells { known: &self.cells, place: self.layout.column(name)? })
+    }
+
+    /// A periodic column with the given values; its step is the layout's.
+    pub(super) fn periodic(&self, name: &str, values: Vec<Felt>) -> Result<Expression, LayoutError> {
+        let step = self.layout.periodic_step(name)? as u64;
+        let mut periodic = self.periodic.borrow_mut();
+        if self.active.get() {
+            periodic.push(PeriodicColumn { values, step });
+        }
+        Ok(Expression::periodic(periodic.len().saturating_sub(1)))
+    }
+
+    /// Appends a constraint.
+    pub(super) fn constrain(&self, name: impl Into<String>, expression: Expression, domain: Domain) {
+        let body = self.active.get().then_some((expression, domain));
+        self.constraints.borrow_mut().push(Constraint { name: name.into(), body });
+    }
+
+    /// The constraints in order of their power of α, and the periodic columns.
+    pub(super) fn finish(self) -> (Vec<Constraint>, Vec<PeriodicColumn>) {
+        (self.constraints.into_inner(), self.periodic.into_inner())
+    }
+
+    /// Row 0.
+    pub(super) fn first(&self) -> Domain {
+        self.residue(self.length, 0)
+    }
+
+    /// Row N − `period`.
+    pub(super) fn last(&self, period: u64) -> Domain {
+        self.residue(self.length, self.length - period)
+    }
+
+    /// Rows ≡ 0 mod `period`.
+    pub(super) fn every(&self, period: u64) -> Domain {
+        self.residue(period, 0)
+    }
+
+    /// Rows ≡ `residue` mod `period`.
+    pub(super) fn residue(&self, period: u64, residue: u64) -> Domain {
+        Domain { included: vec![Rows { period, residue }], excluded: Vec::new() }
+    }
+
+    /// Rows ≡ 0 mod `period`, but for the last.
+    pub(super) fn every_but_last(&self, period: u64) -> Domain {
+        let last = Rows { period: self.length, residue: self.length - period };
+        Domain { included: vec![Rows { period, residue: 0 }], excluded: vec![last] }
+    }
+
+    /// Of every `count` cells at distance `step`, all but the last: rows ≡ 0 mod `step` without those
+    /// ≡ −`step` mod `count · step`.
+    pub(super) fn all_but_last_of(&self, step: u64, count: u64) -> Domain {
+        let period = step * count;
+        let last = Rows { period, residue: period - step };
+        Domain { included: vec![Rows { period: step, residue: 0 }], excluded: vec![last] }
+    }
+}
+
+/// x + x.
+pub(super) fn double(x: &Expression) -> Expression {
+    x + x
+}
+
+/// 1 − x.
+pub(super) fn one_minus(x: &Expression) -> Expression {
+    Expression::from(1) - x
+}
+
+/// x² − x, zero for bits.
+pub(super) fn bit(x: &Expression) -> Expression {
+    x * x - x
+}
+
+/// The bit that a cell has and the next one has not: `cells[index] − 2·cells[index + 1]`, for a column of shifted
+/// values.
+pub(super) fn shifted_bit(cells: &Cells<'_>, index: usize) -> Expression {
+    cells.at(index) - double(&cells.at(index + 1))
+}
