@@ -1,0 +1,446 @@
+//! Eight field elements in five 52-bit limbs: the arithmetic of every vector kernel.
+//!
+//! # Forms
+//! Stored data is x·2²⁵⁶ (the form of [`Group`]); the vector product divides by 2²⁶⁰. So one factor of a product
+//! must carry 2²⁶⁰ or, what is the same, sixteen times the stored form:
+//! * constants are kept as c·2²⁶⁰ ([`Multiplier`]): `multiplier × stored = stored`;
+//! * data × data reads one factor with [`Stored::unpack_x16`]: `16·stored × stored = stored`.
+//!
+//! # Representations and their ranges
+//!
+//! | type | limbs | value |
+//! |---|---|---|
+//! | [`Stored`] | 4 × 64 bits | [0, p): as in memory |
+//! | [`Low52`] | 5, the low 52 bits of each count, above them anything | [0, 2²⁶⁰): ready to be multiplied |
+//! | [`Lazy`] | 5, signed 64-bit, |limb| < 2⁶² | Σ limbᵢ·2^(52i), any sign: ready to be added |
+//! | [`Accumulator`] | 10, unsigned | a sum of at most [`Accumulator::MAX_TERMS`] products |
+//!
+//! 2²⁶⁰ ≈ 512·p leaves room for sums: additions and subtractions neither carry nor reduce. A product of values
+//! below a·p and b·p lies in (0, (ab/511 + 1)·p), with limbs in [0, 2⁵⁶). [`Lazy::carry`] needs a value in
+//! [0, 2²⁶⁰): where a difference may be negative, [`Lazy::bias`] adds a multiple of p first; where a sum may grow
+//! too large, [`Lazy::fold`] brings it back to about 2²⁵¹.
+//!
+//! # The reduction
+//! p = 1 + c·2¹⁵⁶ with c = 17·2³⁶ + 2⁴³·2⁵², so p ≡ 1 mod 2⁵² and the Montgomery quotient digit is the digit to be
+//! cleared. For a digit t, −t·c = (2⁵² − 1 − t)·c − (2⁵² − 1)·c: multiplying the complement turns subtraction into
+//! addition. Over the five digits the repair sums to −(2²⁶⁰ − 1)·c·2¹⁵⁶ = c·2¹⁵⁶ − c·2⁴¹⁶; with one p·2²⁶⁰ added
+//! to stay positive that is c·2¹⁵⁶ + 2²⁶⁰: limbs 3 and 4 start at c, limb 5 at one.
+
+use crate::{Felt, Group, lanes::Lanes};
+
+/// The limbs of c at 2¹⁵⁶ and 2²⁰⁸, where p = 1 + c·2¹⁵⁶.
+const PRIME_3: u64 = 17 << 36;
+const PRIME_4: u64 = 1 << 43;
+const MASK52: u64 = (1 << 52) - 1;
+
+/// A constant factor: c·2²⁶⁰ mod p in five 52-bit limbs. Its product with stored data is stored data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multiplier([u64; 5]);
+
+impl Multiplier {
+    /// The factor c.
+    #[inline]
+    pub fn new(factor: Felt) -> Multiplier {
+        const SIXTEEN: Felt = Felt::from_u64(16);
+        let a = (factor * SIXTEEN).to_montgomery_limbs();
+        Multiplier([
+            a[0] & MASK52,
+            (a[0] >> 52 | a[1] << 12) & MASK52,
+            (a[1] >> 40 | a[2] << 24) & MASK52,
+            (a[2] >> 28 | a[3] << 36) & MASK52,
+            a[3] >> 16,
+        ])
+    }
+
+    /// The factor in all eight lanes.
+    #[inline(always)]
+    pub fn splat<L: Lanes>(&self, l: L) -> Low52<L> {
+        Low52(self.0.map(
+            #[inline(always)]
+            |limb| l.splat(limb),
+        ))
+    }
+}
+
+/// Eight elements as in memory: four 64-bit limbs each, value in [0, p), stored form.
+#[derive(Clone, Copy)]
+pub struct Stored<L: Lanes>([L::V; 4]);
+
+impl<L: Lanes> Stored<L> {
+    /// Reads a group.
+    #[inline(always)]
+    pub fn load(l: L, group: &Group) -> Stored<L> {
+        Stored([l.load(&group.0[0]), l.load(&group.0[1]), l.load(&group.0[2]), l.load(&group.0[3])])
+    }
+
+    /// Writes a group.
+    #[inline(always)]
+    pub fn store(self, l: L, group: &mut Group) {
+        l.store(self.0[0], &mut group.0[0]);
+        l.store(self.0[1], &mut group.0[1]);
+        l.store(self.0[2], &mut group.0[2]);
+        l.store(self.0[3], &mut group.0[3]);
+    }
+
+    /// The same element in all lanes.
+    #[inline(always)]
+    pub fn splat(l: L, value: Felt) -> Stored<L> {
+        let a = value.to_montgomery_limbs();
+        Stored([l.splat(a[0]), l.splat(a[1]), l.splat(a[2]), l.splat(a[3])])
+    }
+
+    /// The four limb vectors.
+    #[inline(always)]
+    pub fn limbs(self) -> [L::V; 4] {
+        self.0
+    }
+
+    /// Four limb vectors of values in [0, p).
+    #[inline(always)]
+    pub fn from_limbs(limbs: [L::V; 4]) -> Stored<L> {
+        Stored(limbs)
+    }
+
+    /// The same values, ready to be multiplied.
+    #[inline(always)]
+    pub fn unpack(self, l: L) -> Low52<L> {
+        let a = self.0;
+        Low52([
+            a[0],
+            l.funnel_right::<52>(a[0], a[1]),
+            l.funnel_right::<40>(a[1], a[2]),
+            l.funnel_right::<28>(a[2], a[3]),
+            l.shift_right::<16>(a[3]),
+        ])
+    }
+
+    /// Sixteen times the values (below 2²⁵⁶), ready to be multiplied with stored data.
+    #[inline(always)]
+    pub fn unpack_x16(self, l: L) -> Low52<L> {
+        let a = self.0;
+        Low52([
+            l.shift_left::<4>(a[0]),
+            l.funnel_right::<48>(a[0], a[1]),
+            l.funnel_right::<36>(a[1], a[2]),
+            l.funnel_right::<24>(a[2], a[3]),
+            l.shift_right::<12>(a[3]),
+        ])
+    }
+
+    /// The same values, ready to be added.
+    #[inline(always)]
+    pub fn to_lazy(self, l: L) -> Lazy<L> {
+        self.unpack(l).to_lazy(l)
+    }
+
+    /// The lanes that hold zero.
+    #[inline(always)]
+    pub fn zero_mask(self, l: L) -> u8 {
+        let any = l.or(l.or(self.0[0], self.0[1]), l.or(self.0[2], self.0[3]));
+        l.equal(any, l.zero())
+    }
+
+    /// `set` in the lanes of the mask, `clear` in the others.
+    #[inline(always)]
+    pub fn select(l: L, mask: u8, set: Stored<L>, clear: Stored<L>) -> Stored<L> {
+        Stored([
+            l.select(mask, set.0[0], clear.0[0]),
+            l.select(mask, set.0[1], clear.0[1]),
+            l.select(mask, set.0[2], clear.0[2]),
+            l.select(mask, set.0[3], clear.0[3]),
+        ])
+    }
+
+    /// Element i of the result is element `indices[i]` mod 8.
+    #[inline(always)]
+    pub fn permute(self, l: L, indices: L::V) -> Stored<L> {
+        Stored([
+            l.permute(self.0[0], indices),
+            l.permute(self.0[1], indices),
+            l.permute(self.0[2], indices),
+            l.permute(self.0[3], indices),
+        ])
+    }
+
+    /// Elements `count` … `count` + 7 of `low` followed by `high`; `count` ≤ 8.
+    #[inline(always)]
+    pub fn window(l: L, low: Stored<L>, high: Stored<L>, count: usize) -> Stored<L> {
+        Stored([
+            l.window(low.0[0], high.0[0], count),
+            l.window(low.0[1], high.0[1], count),
+            l.window(low.0[2], high.0[2], count),
+            l.window(low.0[3], high.0[3], count),
+        ])
+    }
+}
+
+/// Eight elements ready to be multiplied: only the low 52 bits of each limb count, value in [0, 2²⁶⁰).
+#[derive(Clone, Copy)]
+pub struct Low52<L: Lanes>([L::V; 5]);
+
+impl<L: Lanes> Low52<L> {
+    /// Clears the bits that do not count.
+    #[inline(always)]
+    pub fn to_lazy(self, l: L) -> Lazy<L> {
+        let mask = l.splat(MASK52);
+        let a = self.0;
+        // The top limb of a value below 2²⁶⁰ has nothing above 52 bits.
+        Lazy([l.and(a[0], mask), l.and(a[1], mask), l.and(a[2], mask), l.and(a[3], mask), a[4]])
+    }
+
+    /// self · other / 2²⁶⁰. The result lies in (0, self·other/2²⁶⁰ + p), with limbs in [0, 2⁵⁶).
+    #[inline(always)]
+    pub fn mul(self, l: L, other: Low52<L>) -> Lazy<L> {
+        let z = l.zero();
+        let mut t = [z, z, z, l.splat(PRIME_3), l.splat(PRIME_4), l.splat(1), z, z, z, z];
+        add_product(l, &mut t, &self.0, &other.0);
+        reduce(l, t)
+    }
+
+    /// self² / 2²⁶⁰. The result lies in (0, self²/2²⁶⁰ + p), with limbs in [0, 2⁵⁶).
+    #[inline(always)]
+    pub fn square(self, l: L) -> Lazy<L> {
+        let a = &self.0;
+        let z = l.zero();
+        let mut s = [z; 10];
+        macro_rules! mixed {
+            ($i:literal, $j:literal) => {
+                s[$i + $j] = l.madd52lo(s[$i + $j], a[$i], a[$j]);
+                s[$i + $j + 1] = l.madd52hi(s[$i + $j + 1], a[$i], a[$j]);
+            };
+        }
+        mixed!(0, 1);
+        mixed!(0, 2);
+        mixed!(0, 3);
+        mixed!(0, 4);
+        mixed!(1, 2);
+        mixed!(1, 3);
+        mixed!(1, 4);
+        mixed!(2, 3);
+        mixed!(2, 4);
+        mixed!(3, 4);
+        let mut t = [
+            z,
+            l.add(s[1], s[1]),
+            l.add(s[2], s[2]),
+            l.add(l.add(s[3], s[3]), l.splat(PRIME_3)),
+            l.add(l.add(s[4], s[4]), l.splat(PRIME_4)),
+            l.add(l.add(s[5], s[5]), l.splat(1)),
+            l.add(s[6], s[6]),
+            l.add(s[7], s[7]),
+            l.add(s[8], s[8]),
+            z,
+        ];
+        macro_rules! diagonal {
+            ($i:literal) => {
+                t[2 * $i] = l.madd52lo(t[2 * $i], a[$i], a[$i]);
+                t[2 * $i + 1] = l.madd52hi(t[2 * $i + 1], a[$i], a[$i]);
+            };
+        }
+        diagonal!(0);
+        diagonal!(1);
+        diagonal!(2);
+        diagonal!(3);
+        diagonal!(4);
+        reduce(l, t)
+    }
+}
+
+/// Adds the ten limbs of a product, operand scanning: consecutive instructions go to different accumulators.
+#[inline(always)]
+fn add_product<L: Lanes>(l: L, t: &mut [L::V; 10], a: &[L::V; 5], b: &[L::V; 5]) {
+    macro_rules! row {
+        ($i:literal) => {
+            t[$i] = l.madd52lo(t[$i], a[$i], b[0]);
+            t[$i + 1] = l.madd52lo(t[$i + 1], a[$i], b[1]);
+            t[$i + 2] = l.madd52lo(t[$i + 2], a[$i], b[2]);
+            t[$i + 3] = l.madd52lo(t[$i + 3], a[$i], b[3]);
+            t[$i + 4] = l.madd52lo(t[$i + 4], a[$i], b[4]);
+            t[$i + 1] = l.madd52hi(t[$i + 1], a[$i], b[0]);
+            t[$i + 2] = l.madd52hi(t[$i + 2], a[$i], b[1]);
+            t[$i + 3] = l.madd52hi(t[$i + 3], a[$i], b[2]);
+            t[$i + 4] = l.madd52hi(t[$i + 4], a[$i], b[3]);
+            t[$i + 5] = l.madd52hi(t[$i + 5], a[$i], b[4]);
+        };
+    }
+    row!(0);
+    row!(1);
+    row!(2);
+    row!(3);
+    row!(4);
+}
+
+/// Divides by 2²⁶⁰ modulo p. The repair constants are already in limbs 3, 4 and 5.
+#[inline(always)]
+fn reduce<L: Lanes>(l: L, mut t: [L::V; 10]) -> Lazy<L> {
+    let (c3, c4) = (l.splat(PRIME_3), l.splat(PRIME_4));
+    macro_rules! clear {
+        ($i:literal) => {
+            let digit = l.not(t[$i]);
+            t[$i + 1] = l.add(t[$i + 1], l.shift_right::<52>(t[$i]));
+            t[$i + 3] = l.madd52lo(t[$i + 3], digit, c3);
+            t[$i + 4] = l.madd52hi(t[$i + 4], digit, c3);
+            t[$i + 5] = l.madd52hi(t[$i + 5], digit, c4);
+            t[$i + 4] = l.madd52lo(t[$i + 4], digit, c4);
+        };
+    }
+    clear!(0);
+    clear!(1);
+    clear!(2);
+    clear!(3);
+    clear!(4);
+    Lazy([t[5], t[6], t[7], t[8], t[9]])
+}
+
+/// Eight integers Σ limbᵢ·2^(52i) of any sign, |limb| < 2⁶²: sums and differences that have not been carried.
+#[derive(Clone, Copy)]
+pub struct Lazy<L: Lanes>([L::V; 5]);
+
+impl<L: Lanes> Lazy<L> {
+    /// Eight zeros.
+    #[inline(always)]
+    pub fn zero(l: L) -> Lazy<L> {
+        Lazy([l.zero(); 5])
+    }
+
+    /// self + other.
+    #[inline(always)]
+    pub fn add(self, l: L, other: Lazy<L>) -> Lazy<L> {
+        let (a, b) = (self.0, other.0);
+        Lazy([l.add(a[0], b[0]), l.add(a[1], b[1]), l.add(a[2], b[2]), l.add(a[3], b[3]), l.add(a[4], b[4])])
+    }
+
+    /// self − other.
+    #[inline(always)]
+    pub fn sub(self, l: L, other: Lazy<L>) -> Lazy<L> {
+        let (a, b) = (self.0, other.0);
+        Lazy([l.sub(a[0], b[0]), l.sub(a[1], b[1]), l.sub(a[2], b[2]), l.sub(a[3], b[3]), l.sub(a[4], b[4])])
+    }
+
+    /// self + multiple·p; multiple < 2¹⁸.
+    #[inline(always)]
+    pub fn bias(self, l: L, multiple: u64) -> Lazy<L> {
+        debug_assert!(multiple < 1 << 18);
+        let a = self.0;
+        Lazy([
+            l.add(a[0], l.splat(multiple)),
+            a[1],
+            a[2],
+            l.add(a[3], l.splat(multiple * PRIME_3)),
+            l.add(a[4], l.splat(multiple * PRIME_4)),
+        ])
+    }
+
+    /// The same value ready to be multiplied. It must lie in [0, 2²⁶⁰).
+    #[inline(always)]
+    pub fn carry(self, l: L) -> Low52<L> {
+        let a = self.0;
+        let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
+        let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
+        let a3 = l.add(a[3], l.shift_right_signed::<52>(a2));
+        let a4 = l.add(a[4], l.shift_right_signed::<52>(a3));
+        Low52([a[0], a1, a2, a3, a4])
+    }
+
+    /// A congruent value in (−2²¹⁸, 2²⁵¹ + 2²¹⁸), for any value of magnitude below 2²⁷⁰.
+    ///
+    /// Subtracts k·p where k·2²⁵¹ is the value rounded down, as told by the top two limbs alone.
+    #[inline(always)]
+    pub fn fold(self, l: L) -> Lazy<L> {
+        let a = self.0;
+        let top = l.add(a[4], l.shift_right_signed::<52>(a[3]));
+        let k = l.shift_right_signed::<43>(top);
+        let k17 = l.add(l.shift_left::<36>(k), l.shift_left::<40>(k));
+        Lazy([
+            l.sub(a[0], k),
+            a[1],
+            a[2],
+            l.sub(l.and(a[3], l.splat(MASK52)), k17),
+            l.and(top, l.splat((1 << 43) - 1)),
+        ])
+    }
+
+    /// The canonical values, for any value in (−2²⁵⁰, 2²⁷⁰).
+    #[inline(always)]
+    pub fn canonical(self, l: L) -> Stored<L> {
+        // With p added the value is at least 2²⁵⁰, so k ≥ 0; the top two limbs understate it by less than
+        // 2²⁰⁸ + 2¹⁷⁰, so what remains after subtracting k·p is below 2²⁵¹ + 2¹⁷⁰ < p, and negative at most by
+        // k·(17·2¹⁹² + 1) < p: one conditional addition of p makes it canonical.
+        let a = self.bias(l, 1).fold(l).0;
+        let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
+        let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
+        let a3 = l.add(a[3], l.shift_right_signed::<52>(a2));
+        let a4 = l.add(a[4], l.shift_right_signed::<52>(a3));
+        let negative = l.shift_right_signed::<63>(a4);
+        Lazy([
+            l.add(a[0], l.and(negative, l.splat(1))),
+            a[1],
+            a[2],
+            l.add(a[3], l.and(negative, l.splat(PRIME_3))),
+            l.add(a[4], l.and(negative, l.splat(PRIME_4))),
+        ])
+        .pack(l)
+    }
+
+    /// A congruent value in [0, 2²⁵³) as 64-bit limbs, for any value in (−2²⁵⁰, 2²⁷⁰).
+    ///
+    /// Not canonical: for data that only kernels read, such as a transform between two passes.
+    #[inline(always)]
+    pub fn pack_reduced(self, l: L) -> Stored<L> {
+        self.fold(l).bias(l, 1).pack(l)
+    }
+
+    /// The same value as 64-bit limbs. It must lie in [0, 2²⁵⁶).
+    #[inline(always)]
+    fn pack(self, l: L) -> Stored<L> {
+        let Lazy([a0, a1, a2, a3, a4]) = self.carry(l).to_lazy(l);
+        Stored([
+            l.or(a0, l.shift_left::<52>(a1)),
+            l.or(l.shift_right::<12>(a1), l.shift_left::<40>(a2)),
+            l.or(l.shift_right::<24>(a2), l.shift_left::<28>(a3)),
+            l.or(l.shift_right::<36>(a3), l.shift_left::<16>(a4)),
+        ])
+    }
+}
+
+/// Eight sums of products, not yet reduced.
+#[derive(Clone, Copy)]
+pub struct Accumulator<L: Lanes>([L::V; 10]);
+
+impl<L: Lanes> Accumulator<L> {
+    /// The most products that one accumulator takes: each adds less than 9·2⁵² to a limb, and 9·400 + 96 < 2¹².
+    pub const MAX_TERMS: usize = 400;
+
+    /// The empty sum.
+    #[inline(always)]
+    pub fn zero(l: L) -> Accumulator<L> {
+        Accumulator([l.zero(); 10])
+    }
+
+    /// self + a·b.
+    #[inline(always)]
+    pub fn add_product(mut self, l: L, a: Low52<L>, b: Low52<L>) -> Accumulator<L> {
+        add_product(l, &mut self.0, &a.0, &b.0);
+        self
+    }
+
+    /// The sum divided by 2²⁶⁰: in (0, sum/2²⁶⁰ + p), with the limbs below the top one in [0, 2⁵²).
+    #[inline(always)]
+    pub fn reduce(self, l: L) -> Lazy<L> {
+        let mut t = self.0;
+        t[3] = l.add(t[3], l.splat(PRIME_3));
+        t[4] = l.add(t[4], l.splat(PRIME_4));
+        t[5] = l.add(t[5], l.splat(1));
+        let Lazy(mut a) = reduce(l, t);
+        // Limbs may use all 64 bits: carry them as unsigned before anyone reads them as signed.
+        let mask = l.splat(MASK52);
+        for i in 0..4 {
+            a[i + 1] = l.add(a[i + 1], l.shift_right::<52>(a[i]));
+            a[i] = l.and(a[i], mask);
+        }
+        Lazy(a)
+    }
+}
+
+#[cfg(test)]
+mod tests;
