@@ -62,6 +62,45 @@ impl Multiplier {
     }
 }
 
+/// Eight elements in memory as five vectors of 52-bit limbs, ready to be multiplied: tables of constants.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Low52Group([[u64; 8]; 5]);
+
+impl Low52Group {
+    /// Eight zeros.
+    pub const ZERO: Low52Group = Low52Group([[0; 8]; 5]);
+
+    /// Eight constant factors.
+    pub fn multipliers(factors: &[Felt; 8]) -> Low52Group {
+        let limbs = factors.map(|factor| Multiplier::new(factor).0);
+        Low52Group(std::array::from_fn(|i| limbs.map(|limbs| limbs[i])))
+    }
+
+    /// One of the eight elements in all lanes.
+    #[inline(always)]
+    pub fn splat_lane<L: Lanes>(&self, l: L, lane: usize) -> Low52<L> {
+        let a = &self.0;
+        Low52([
+            l.splat(a[0][lane]),
+            l.splat(a[1][lane]),
+            l.splat(a[2][lane]),
+            l.splat(a[3][lane]),
+            l.splat(a[4][lane]),
+        ])
+    }
+}
+
+/// Eight lazy values in memory: the scratch space of kernels.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LazyGroup([[u64; 8]; 5]);
+
+impl LazyGroup {
+    /// Eight zeros.
+    pub const ZERO: LazyGroup = LazyGroup([[0; 8]; 5]);
+}
+
 /// Eight elements as in memory: four 64-bit limbs each, value in [0, p), stored form.
 #[derive(Clone, Copy)]
 pub struct Stored<L: Lanes>([L::V; 4]);
@@ -179,6 +218,40 @@ impl<L: Lanes> Stored<L> {
 pub struct Low52<L: Lanes>([L::V; 5]);
 
 impl<L: Lanes> Low52<L> {
+    /// Reads eight elements.
+    #[inline(always)]
+    pub fn load(l: L, group: &Low52Group) -> Low52<L> {
+        let a = &group.0;
+        Low52([l.load(&a[0]), l.load(&a[1]), l.load(&a[2]), l.load(&a[3]), l.load(&a[4])])
+    }
+
+    /// Writes eight elements.
+    #[inline(always)]
+    pub fn store(self, l: L, group: &mut Low52Group) {
+        for i in 0..5 {
+            l.store(self.0[i], &mut group.0[i]);
+        }
+    }
+
+    /// self / 2^count modulo p, for 1 ≤ count ≤ 52. The result lies in (0, self/2^count + p).
+    ///
+    /// A fifth of a product: the value times 2^(52−count), then one digit of Montgomery reduction.
+    #[inline(always)]
+    pub fn divide_by_power_of_two(self, l: L, count: u32) -> Lazy<L> {
+        debug_assert!((1..=52).contains(&count));
+        let factor = l.splat(1 << (52 - count));
+        let a = &self.0;
+        let z = l.zero();
+        // One digit leaves the repair c·2¹⁵⁶ − c·2²⁰⁸; with p·2⁵² added it is c·2¹⁵⁶ + 2⁵².
+        let mut t = [z, l.splat(1), z, l.splat(PRIME_3), l.splat(PRIME_4), z];
+        for i in 0..5 {
+            t[i] = l.madd52lo(t[i], a[i], factor);
+            t[i + 1] = l.madd52hi(t[i + 1], a[i], factor);
+        }
+        clear_digit(l, &mut t);
+        Lazy([t[1], t[2], t[3], t[4], t[5]])
+    }
+
     /// Clears the bits that do not count.
     #[inline(always)]
     pub fn to_lazy(self, l: L) -> Lazy<L> {
@@ -270,26 +343,28 @@ fn add_product<L: Lanes>(l: L, t: &mut [L::V; 10], a: &[L::V; 5], b: &[L::V; 5])
     row!(4);
 }
 
+/// Clears the lowest of six limbs by a multiple of p, up to the repair constants, and carries its high bits.
+#[inline(always)]
+fn clear_digit<L: Lanes>(l: L, t: &mut [L::V; 6]) {
+    let (c3, c4) = (l.splat(PRIME_3), l.splat(PRIME_4));
+    let digit = l.not(t[0]);
+    t[1] = l.add(t[1], l.shift_right::<52>(t[0]));
+    t[3] = l.madd52lo(t[3], digit, c3);
+    t[4] = l.madd52hi(t[4], digit, c3);
+    t[5] = l.madd52hi(t[5], digit, c4);
+    t[4] = l.madd52lo(t[4], digit, c4);
+}
+
 /// Divides by 2²⁶⁰ modulo p. The repair constants are already in limbs 3, 4 and 5.
 #[inline(always)]
-fn reduce<L: Lanes>(l: L, mut t: [L::V; 10]) -> Lazy<L> {
-    let (c3, c4) = (l.splat(PRIME_3), l.splat(PRIME_4));
-    macro_rules! clear {
-        ($i:literal) => {
-            let digit = l.not(t[$i]);
-            t[$i + 1] = l.add(t[$i + 1], l.shift_right::<52>(t[$i]));
-            t[$i + 3] = l.madd52lo(t[$i + 3], digit, c3);
-            t[$i + 4] = l.madd52hi(t[$i + 4], digit, c3);
-            t[$i + 5] = l.madd52hi(t[$i + 5], digit, c4);
-            t[$i + 4] = l.madd52lo(t[$i + 4], digit, c4);
-        };
+fn reduce<L: Lanes>(l: L, t: [L::V; 10]) -> Lazy<L> {
+    let mut window = [t[0], t[1], t[2], t[3], t[4], t[5]];
+    clear_digit(l, &mut window);
+    for i in 6..10 {
+        window = [window[1], window[2], window[3], window[4], window[5], t[i]];
+        clear_digit(l, &mut window);
     }
-    clear!(0);
-    clear!(1);
-    clear!(2);
-    clear!(3);
-    clear!(4);
-    Lazy([t[5], t[6], t[7], t[8], t[9]])
+    Lazy([window[1], window[2], window[3], window[4], window[5]])
 }
 
 /// Eight integers Σ limbᵢ·2^(52i) of any sign, |limb| < 2⁶²: sums and differences that have not been carried.
@@ -301,6 +376,43 @@ impl<L: Lanes> Lazy<L> {
     #[inline(always)]
     pub fn zero(l: L) -> Lazy<L> {
         Lazy([l.zero(); 5])
+    }
+
+    /// Reads eight values.
+    #[inline(always)]
+    pub fn load(l: L, group: &LazyGroup) -> Lazy<L> {
+        let a = &group.0;
+        Lazy([l.load(&a[0]), l.load(&a[1]), l.load(&a[2]), l.load(&a[3]), l.load(&a[4])])
+    }
+
+    /// Writes eight values.
+    #[inline(always)]
+    pub fn store(self, l: L, group: &mut LazyGroup) {
+        for i in 0..5 {
+            l.store(self.0[i], &mut group.0[i]);
+        }
+    }
+
+    /// Value i of vector j becomes value j of vector i.
+    #[inline(always)]
+    pub fn transpose(l: L, rows: [Lazy<L>; 8]) -> [Lazy<L>; 8] {
+        let mut out = rows;
+        for limb in 0..5 {
+            let columns = l.transpose([
+                rows[0].0[limb],
+                rows[1].0[limb],
+                rows[2].0[limb],
+                rows[3].0[limb],
+                rows[4].0[limb],
+                rows[5].0[limb],
+                rows[6].0[limb],
+                rows[7].0[limb],
+            ]);
+            for i in 0..8 {
+                out[i].0[limb] = columns[i];
+            }
+        }
+        out
     }
 
     /// self + other.

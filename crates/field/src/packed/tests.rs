@@ -57,7 +57,7 @@ impl Random {
             prime(),
         ];
         let word = self.word();
-        if word % 4 == 0 {
+        if word.is_multiple_of(4) {
             let edge = edges[(word >> 8) as usize % edges.len()].clone();
             if edge.sign() != Sign::Minus && edge < *bound {
                 return edge;
@@ -389,6 +389,47 @@ fn a_chain_of_butterflies_needs_no_reduction_inside_a_pass() {
             for value in lazy_values(l, a).iter().chain(&lazy_values(l, b)) {
                 assert!(value.sign() == Sign::Plus && *value < prime() * 64);
             }
+        }
+    });
+}
+
+#[test]
+fn division_by_a_power_of_two_is_exact_modulo_the_prime() {
+    on_every_instance!(|l, random| {
+        for count in 1..=52 {
+            let half = inverse_of_power(count);
+            let x = random.eight_below(&power(260));
+            let quotient = low52(l, &x, &mut random).divide_by_power_of_two(l, count);
+            for (value, x) in lazy_values(l, quotient).iter().zip(&x) {
+                assert_eq!(modulo(value), modulo(&(x * &half)));
+                assert!(value.sign() == Sign::Plus && *value <= (x >> count) + prime());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_stored_in_memory_is_read_back() {
+    on_every_instance!(|l, random| {
+        let x = random.eight_below(&power(260));
+        let mut group = LazyGroup::ZERO;
+        lazy(l, &x, 9, &mut random).store(l, &mut group);
+        assert_eq!(lazy_values(l, Lazy::load(l, &group)), x);
+        let mut group = Low52Group::ZERO;
+        low52(l, &x, &mut random).store(l, &mut group);
+        assert_eq!(low52_values(l, Low52::load(l, &group)), x);
+        assert_eq!(low52_values(l, group.splat_lane(l, 3)), vec![x[3].clone(); 8]);
+        let factors: [Felt; 8] = std::array::from_fn(|i| Felt::from_u64(1 << (7 * i)));
+        let table = Low52Group::multipliers(&factors);
+        for lane in 0..8 {
+            let want = low52_values(l, Multiplier::new(factors[lane]).splat(l));
+            assert_eq!(low52_values(l, table.splat_lane(l, lane)), want);
+        }
+        let matrix: Vec<Vec<BigInt>> = (0..8).map(|_| random.eight_below(&power(260))).collect();
+        let rows = std::array::from_fn(|i| lazy(l, &matrix[i], 4, &mut random));
+        for (i, row) in Lazy::transpose(l, rows).into_iter().enumerate() {
+            let want: Vec<BigInt> = matrix.iter().map(|row| row[i].clone()).collect();
+            assert_eq!(lazy_values(l, row), want);
         }
     });
 }
