@@ -120,12 +120,76 @@ impl<'a> Builder<'a> {
         Domain { included: vec![Rows { period, residue: 0 }], excluded: vec![last] }
     }
 
+    /// Of every `count` cells at distance `step`, those whose number satisfies the predicate. Both are powers of two.
+    pub(super) fn some_of(&self, step: u64, count: u64, predicate: impl Fn(u64) -> bool) -> Domain {
+        let mut domain = Domain { included: Vec::new(), excluded: Vec::new() };
+        Classes { count, predicate: &predicate }.cover(1, 0).into_domain(step, &mut domain);
+        domain
+    }
+
     /// Of every `count` cells at distance `step`, all but the last: rows ≡ 0 mod `step` without those
     /// ≡ −`step` mod `count · step`.
     pub(super) fn all_but_last_of(&self, step: u64, count: u64) -> Domain {
         let period = step * count;
         let last = Rows { period, residue: period - step };
         Domain { included: vec![Rows { period: step, residue: 0 }], excluded: vec![last] }
+    }
+}
+
+/// Residue classes modulo a power of two, of which some are wanted.
+struct Classes<'a> {
+    count: u64,
+    predicate: &'a dyn Fn(u64) -> bool,
+}
+
+/// A union of congruences minus a union of congruences, as (period, residue) in units of the classes.
+#[derive(Default)]
+struct Cover {
+    included: Vec<(u64, u64)>,
+    excluded: Vec<(u64, u64)>,
+}
+
+impl Cover {
+    fn size(&self) -> usize {
+        self.included.len() + self.excluded.len()
+    }
+
+    fn into_domain(self, step: u64, domain: &mut Domain) {
+        let rows = |(period, residue): (u64, u64)| Rows { period: period * step, residue: residue * step };
+        domain.included.extend(self.included.into_iter().map(rows));
+        domain.excluded.extend(self.excluded.into_iter().map(rows));
+    }
+}
+
+impl Classes<'_> {
+    /// The smallest cover of the wanted classes ≡ `residue` mod `period`, by halving.
+    fn cover(&self, period: u64, residue: u64) -> Cover {
+        let wanted = self.union(period, residue, true);
+        if wanted.len() <= 1 {
+            return Cover { included: wanted, excluded: Vec::new() };
+        }
+        let mut halves = self.cover(2 * period, residue);
+        let other = self.cover(2 * period, residue + period);
+        halves.included.extend(other.included);
+        halves.excluded.extend(other.excluded);
+        let without =
+            Cover { included: vec![(period, residue)], excluded: self.union(period, residue, false) };
+        if without.size() < halves.size() { without } else { halves }
+    }
+
+    /// The coarsest congruences whose union is the classes ≡ `residue` mod `period` with this answer.
+    fn union(&self, period: u64, residue: u64, answer: bool) -> Vec<(u64, u64)> {
+        if period == self.count {
+            return if (self.predicate)(residue) == answer { vec![(period, residue)] } else { Vec::new() };
+        }
+        let mut classes = self.union(2 * period, residue, answer);
+        let other = self.union(2 * period, residue + period, answer);
+        let is_whole = |half: &[(u64, u64)]| half.len() == 1 && half[0].0 == 2 * period;
+        if is_whole(&classes) && is_whole(&other) {
+            return vec![(period, residue)];
+        }
+        classes.extend(other);
+        classes
     }
 }
 

@@ -4,12 +4,18 @@
 //! constraints come in Stone's order with Stone's names and signs, because constraint i is weighted with αⁱ.
 //! Source: Stone v3, CPU AIR; equations as in the *Cairo* whitepaper (Goldberg, Papini, Riabzev), section 9.
 
+mod bitwise;
 mod builder;
 mod cpu;
+mod diluted;
+mod ec_doubling;
+mod ec_op;
 mod ec_subset_sum;
+mod ecdsa;
 mod memory;
 mod parameter;
 mod pedersen;
+mod permutation;
 mod range_check;
 mod range_check16;
 
@@ -26,6 +32,10 @@ pub(crate) fn constraint_system(layout: &Layout, length: u64) -> Result<Constrai
     cpu::constrain(&builder)?;
     memory::constrain(&builder)?;
     range_check16::constrain(&builder)?;
+    if layout.is_dynamic() || layout.has_diluted() {
+        builder.set_active(layout.has_diluted());
+        diluted::constrain(&builder)?;
+    }
     for builtin in Builtin::ALL {
         if !layout.segments.contains(&builtin.segment()) {
             continue;
@@ -34,6 +44,10 @@ pub(crate) fn constraint_system(layout: &Layout, length: u64) -> Result<Constrai
         match builtin {
             Builtin::Pedersen => pedersen::constrain(&builder)?,
             Builtin::RangeCheck => range_check::constrain(&builder)?,
+            Builtin::Ecdsa => ecdsa::constrain(&builder)?,
+            Builtin::Bitwise => bitwise::constrain(&builder)?,
+            Builtin::EcOp => ec_op::constrain(&builder)?,
+            Builtin::RangeCheck96 => range_check::constrain_96(&builder)?,
             _ => {}
         }
     }

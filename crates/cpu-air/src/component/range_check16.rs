@@ -5,6 +5,7 @@
 use super::{
     Parameter,
     builder::{Builder, bit},
+    permutation,
 };
 use crate::layout::LayoutError;
 
@@ -14,12 +15,7 @@ pub(super) fn constrain(air: &Builder<'_>) -> Result<(), LayoutError> {
     let product = air.cells("range_check16/perm/cum_prod0")?;
     let unit = pool.step();
     let point = Parameter::RangeCheckPoint.expression();
-
-    let init = (&point - sorted.at(0)) * product.at(0) + pool.at(0) - &point;
-    air.constrain("range_check16/perm/init0", init, air.first());
-    let step = (&point - sorted.at(1)) * product.at(1) - (&point - pool.at(1)) * product.at(0);
-    air.constrain("range_check16/perm/step0", step, air.every_but_last(unit));
-    air.constrain("range_check16/perm/last", product.at(0) - 1, air.last(unit));
+    permutation::constrain(air, "range_check16/perm", pool, sorted, product, &point);
     let difference = sorted.at(1) - sorted.at(0);
     air.constrain("range_check16/diff_is_bit", bit(&difference), air.every_but_last(unit));
     let minimum = sorted.at(0) - Parameter::RangeCheckMin.expression();
