@@ -5,6 +5,8 @@
 
 mod support;
 
+use ashlar_stark::air::Air;
+
 use support::{AnnotatedProof, annotated_proofs, evaluate_composition};
 
 fn check(proof: &AnnotatedProof) {
@@ -29,9 +31,7 @@ fn the_composition_of_the_shared_vectors_is_what_stone_sent() {
     for part in ["stone", "integrity"] {
         let proofs = annotated_proofs(&folder.join(part));
         assert!(!proofs.is_empty(), "{part}");
-        for proof in &proofs {
-            eprintln!("{}", proof.name);
-            check(proof);
-        }
+        let wrong: Vec<&str> = proofs.iter().filter(|p| {let a=p.air(); let ok=a.constraint_system().mask.len()==p.mask_values.len() && {let (x,y)=evaluate_composition(&a,p); x==y}; eprintln!("{} {ok}", p.name); !ok}).map(|p| p.name.as_str()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
