@@ -194,8 +194,11 @@ impl ConstraintSystem {
 pub fn used_cells(constraints: &[Constraint]) -> std::collections::BTreeSet<Cell> {
     let mut cells = std::collections::BTreeSet::new();
     let mut seen = std::collections::HashSet::new();
-    let mut pending: Vec<Expression> =
-        constraints.iter().filter_map(|c| c.body.as_ref()).map(|(expression, _)| expression.clone()).collect();
+    let mut pending: Vec<Expression> = constraints
+        .iter()
+        .filter_map(|c| c.body.as_ref())
+        .map(|(expression, _)| expression.clone())
+        .collect();
     while let Some(expression) = pending.pop() {
         if !seen.insert(expression.identity()) {
             continue;
