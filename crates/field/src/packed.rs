@@ -454,9 +454,16 @@ impl<L: Lanes> Lazy<L> {
         Low52([a[0], a1, a2, a3, a4])
     }
 
+    /// The same value, of any sign, with the limbs below the top one in [0, 2⁵²).
+    #[inline(always)]
+    pub fn normalize(self, l: L) -> Lazy<L> {
+        self.carry(l).to_lazy(l)
+    }
+
     /// A congruent value in (−2²¹⁸, 2²⁵¹ + 2²¹⁸), for any value of magnitude below 2²⁷⁰.
     ///
-    /// Subtracts k·p where k·2²⁵¹ is the value rounded down, as told by the top two limbs alone.
+    /// Subtracts k·p where k·2²⁵¹ is the value rounded down, as told by the top two limbs alone. Limbs 1 and 2 stay
+    /// as they are; [`Lazy::normalize`] first if they may be large.
     #[inline(always)]
     pub fn fold(self, l: L) -> Lazy<L> {
         let a = self.0;
@@ -505,7 +512,7 @@ impl<L: Lanes> Lazy<L> {
     /// The same value as 64-bit limbs. It must lie in [0, 2²⁵⁶).
     #[inline(always)]
     fn pack(self, l: L) -> Stored<L> {
-        let Lazy([a0, a1, a2, a3, a4]) = self.carry(l).to_lazy(l);
+        let Lazy([a0, a1, a2, a3, a4]) = self.normalize(l);
         Stored([
             l.or(a0, l.shift_left::<52>(a1)),
             l.or(l.shift_right::<12>(a1), l.shift_left::<40>(a2)),

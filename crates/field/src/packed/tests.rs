@@ -291,6 +291,8 @@ fn folding_is_congruent_and_small_for_either_sign() {
             for value in x.iter_mut().step_by(2) {
                 *value = -value.clone();
             }
+            let limbs = lazy(l, &x, 9, &mut random);
+            assert_eq!(lazy_values(l, limbs.normalize(l)), x);
             for (value, folded) in x.iter().zip(lazy_values(l, lazy(l, &x, 9, &mut random).fold(l))) {
                 assert_eq!(modulo(&folded), modulo(value));
                 assert!(folded > -power(218) && folded < power(251) + power(218));
