@@ -27,6 +27,11 @@ pub(crate) static ROUND_KEYS: LazyLock<[[Felt; 3]; ROUNDS]> = LazyLock::new(|| {
     })
 });
 
+/// The keys that a round adds, by round and lane.
+pub fn round_keys() -> &'static [[Felt; 3]] {
+    &*ROUND_KEYS
+}
+
 fn cube(x: Felt) -> Felt {
     x.square() * x
 }
