@@ -6,3 +6,4 @@ mod component;
 pub mod input;
 pub mod layout;
 pub mod statement;
+pub mod trace;

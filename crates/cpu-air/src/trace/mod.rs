@@ -14,9 +14,13 @@
 
 mod columns;
 mod cpu;
+mod ec_subset_sum;
 mod error;
+mod instances;
 mod interaction;
 mod memory_pool;
+mod pedersen;
+mod range_check;
 mod value_pool;
 mod witness;
 

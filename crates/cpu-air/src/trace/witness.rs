@@ -7,13 +7,16 @@ use super::{
     columns::Columns,
     cpu,
     error::{Pool, TraceError},
+    instances::Segment,
     interaction,
     memory_pool::{FilledMemory, MemoryPool},
+    pedersen,
+    range_check::RangeChecks,
     value_pool::{FilledPool, ValuePool, diluted_felts, small_felts},
 };
 use crate::{
     input::Execution,
-    layout::{Layout, LayoutError},
+    layout::{Builtin, Layout, LayoutError},
     statement,
 };
 
@@ -103,8 +106,25 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
 
     cpu::write(layout, execution, &mut columns, &mut memory, &mut range_check)?;
     memory.state_public(&public.public_memory);
+    let segment = |builtin| Segment::new(builtin, layout, public, length);
+    let private = &execution.private_input;
+    if let Some(segment) = segment(Builtin::Pedersen)? {
+        pedersen::write(layout, segment, &private.pedersen, &mut columns, &mut memory)?;
+    }
+    let mut range_checks = Vec::new();
+    if let Some(segment) = segment(Builtin::RangeCheck)? {
+        let builtin = RangeChecks::new128(layout, segment, &memory, &range_check)?;
+        builtin.write_parts(&private.range_check, &mut range_check)?;
+        range_checks.push(builtin);
+    }
+    if let Some(segment) = segment(Builtin::RangeCheck96)? {
+        let builtin = RangeChecks::new96(layout, segment, &memory, &range_check)?;
+        builtin.write_parts(&private.range_check96, &mut range_check)?;
+        range_checks.push(builtin);
+    }
 
     let range_check = range_check.fill()?;
+    range_checks.iter().for_each(|builtin| builtin.write_memory(&range_check, &mut memory));
     range_check.write(&mut columns, column("range_check16/sorted")?, small_felts());
     let diluted = diluted.map(ValuePool::fill).transpose()?;
     if let Some(diluted) = &diluted {
