@@ -122,9 +122,17 @@ impl<'a> Builder<'a> {
 
     /// Of every `count` cells at distance `step`, those whose number satisfies the predicate. Both are powers of two.
     pub(super) fn some_of(&self, step: u64, count: u64, predicate: impl Fn(u64) -> bool) -> Domain {
-        let mut domain = Domain { included: Vec::new(), excluded: Vec::new() };
-        Classes { count, predicate: &predicate }.cover(1, 0).into_domain(step, &mut domain);
-        domain
+        let place = |rows: Rows| Rows { period: rows.period * step, residue: rows.residue * step };
+        let Domain { included, excluded } = Self::cover(count, predicate);
+        Domain {
+            included: included.into_iter().map(place).collect(),
+            excluded: excluded.into_iter().map(place).collect(),
+        }
+    }
+
+    /// The numbers below `count`, repeated with that period, that satisfy the predicate. `count` is a power of two.
+    pub(super) fn cover(count: u64, predicate: impl Fn(u64) -> bool) -> Domain {
+        Classes { count, predicate: &predicate }.cover(1, 0)
     }
 
     /// Of every `count` cells at distance `step`, all but the last: rows ≡ 0 mod `step` without those
@@ -142,51 +150,37 @@ struct Classes<'a> {
     predicate: &'a dyn Fn(u64) -> bool,
 }
 
-/// A union of congruences minus a union of congruences, as (period, residue) in units of the classes.
-#[derive(Default)]
-struct Cover {
-    included: Vec<(u64, u64)>,
-    excluded: Vec<(u64, u64)>,
-}
-
-impl Cover {
-    fn size(&self) -> usize {
-        self.included.len() + self.excluded.len()
-    }
-
-    fn into_domain(self, step: u64, domain: &mut Domain) {
-        let rows = |(period, residue): (u64, u64)| Rows { period: period * step, residue: residue * step };
-        domain.included.extend(self.included.into_iter().map(rows));
-        domain.excluded.extend(self.excluded.into_iter().map(rows));
-    }
-}
-
 impl Classes<'_> {
     /// The smallest cover of the wanted classes ≡ `residue` mod `period`, by halving.
-    fn cover(&self, period: u64, residue: u64) -> Cover {
+    fn cover(&self, period: u64, residue: u64) -> Domain {
+        let size = |domain: &Domain| domain.included.len() + domain.excluded.len();
         let wanted = self.union(period, residue, true);
         if wanted.len() <= 1 {
-            return Cover { included: wanted, excluded: Vec::new() };
+            return Domain { included: wanted, excluded: Vec::new() };
         }
         let mut halves = self.cover(2 * period, residue);
         let other = self.cover(2 * period, residue + period);
         halves.included.extend(other.included);
         halves.excluded.extend(other.excluded);
         let without =
-            Cover { included: vec![(period, residue)], excluded: self.union(period, residue, false) };
-        if without.size() < halves.size() { without } else { halves }
+            Domain { included: vec![Rows { period, residue }], excluded: self.union(period, residue, false) };
+        if size(&without) < size(&halves) { without } else { halves }
     }
 
     /// The coarsest congruences whose union is the classes ≡ `residue` mod `period` with this answer.
-    fn union(&self, period: u64, residue: u64, answer: bool) -> Vec<(u64, u64)> {
+    fn union(&self, period: u64, residue: u64, answer: bool) -> Vec<Rows> {
         if period == self.count {
-            return if (self.predicate)(residue) == answer { vec![(period, residue)] } else { Vec::new() };
+            return if (self.predicate)(residue) == answer {
+                vec![Rows { period, residue }]
+            } else {
+                Vec::new()
+            };
         }
         let mut classes = self.union(2 * period, residue, answer);
         let other = self.union(2 * period, residue + period, answer);
-        let is_whole = |half: &[(u64, u64)]| half.len() == 1 && half[0].0 == 2 * period;
+        let is_whole = |half: &[Rows]| half.len() == 1 && half[0].period == 2 * period;
         if is_whole(&classes) && is_whole(&other) {
-            return vec![(period, residue)];
+            return vec![Rows { period, residue }];
         }
         classes.extend(other);
         classes

@@ -4,6 +4,7 @@
 //! constraints come in Stone's order with Stone's names and signs, because constraint i is weighted with αⁱ.
 //! Source: Stone v3, CPU AIR; equations as in the *Cairo* whitepaper (Goldberg, Papini, Riabzev), section 9.
 
+mod add_mod;
 mod bitwise;
 mod builder;
 mod cpu;
@@ -12,10 +13,14 @@ mod ec_doubling;
 mod ec_op;
 mod ec_subset_sum;
 mod ecdsa;
+mod keccak;
 mod memory;
+mod modular;
+mod mul_mod;
 mod parameter;
 mod pedersen;
 mod permutation;
+mod poseidon;
 mod range_check;
 mod range_check16;
 
@@ -48,7 +53,10 @@ pub(crate) fn constraint_system(layout: &Layout, length: u64) -> Result<Constrai
             Builtin::Bitwise => bitwise::constrain(&builder)?,
             Builtin::EcOp => ec_op::constrain(&builder)?,
             Builtin::RangeCheck96 => range_check::constrain_96(&builder)?,
-            _ => {}
+            Builtin::Keccak => keccak::constrain(&builder)?,
+            Builtin::Poseidon => poseidon::constrain(&builder)?,
+            Builtin::AddMod => add_mod::constrain(&builder)?,
+            Builtin::MulMod => mul_mod::constrain(&builder)?,
         }
     }
     let (constraints, periodic) = builder.finish();
