@@ -37,8 +37,7 @@ pub(crate) fn constraint_system(layout: &Layout, length: u64) -> Result<Constrai
     cpu::constrain(&builder)?;
     memory::constrain(&builder)?;
     range_check16::constrain(&builder)?;
-    if layout.is_dynamic() || layout.has_diluted() {
-        builder.set_active(layout.has_diluted());
+    if layout.has_diluted() {
         diluted::constrain(&builder)?;
     }
     for builtin in Builtin::ALL {

@@ -246,7 +246,6 @@ impl Layout {
             "range_check96_builtin" => self.has(Builtin::RangeCheck96),
             "add_mod" => self.has(Builtin::AddMod),
             "mul_mod" => self.has(Builtin::MulMod),
-            "diluted_pool" | "diluted_check" => self.has_diluted(),
             _ => true,
         }
     }

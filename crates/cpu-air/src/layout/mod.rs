@@ -300,9 +300,9 @@ impl Layout {
         self.columns.get(column).map(|column| column.step as u64 * factor)
     }
 
-    /// Whether the diluted pool is in use: it serves bitwise and Keccak.
+    /// Whether there is a diluted pool: it serves bitwise and Keccak; `dynamic` has it always.
     pub fn has_diluted(&self) -> bool {
-        self.has(Builtin::Bitwise) || self.has(Builtin::Keccak)
+        self.is_dynamic() || self.has(Builtin::Bitwise) || self.has(Builtin::Keccak)
     }
 
     /// Rows between two flags of an instruction; a step takes 16 times as many rows.
