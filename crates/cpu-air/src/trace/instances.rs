@@ -114,3 +114,18 @@ pub(super) fn for_each_batch<T: Sync, L: Send>(
     }
     Ok(())
 }
+
+/// An input must fit in `bits` bits.
+pub(super) fn check_bits(
+    builtin: Builtin,
+    index: u64,
+    name: &'static str,
+    value: Felt,
+    bits: u32,
+) -> Result<(), TraceError> {
+    let limbs = value.to_standard_limbs();
+    if (bits as usize..256).any(|bit| (limbs[bit / 64] >> (bit % 64)) & 1 == 1) {
+        return Err(TraceError::InputTooLarge { builtin, index, name, bits, got: value });
+    }
+    Ok(())
+}

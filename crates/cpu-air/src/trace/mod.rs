@@ -15,6 +15,7 @@
 mod columns;
 mod cpu;
 mod ec_subset_sum;
+mod ecdsa;
 mod error;
 mod instances;
 mod interaction;

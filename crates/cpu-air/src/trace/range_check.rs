@@ -7,7 +7,7 @@ use ashlar_field::Felt;
 
 use super::{
     error::TraceError,
-    instances::Segment,
+    instances::{Segment, check_bits},
     memory_pool::MemoryPool,
     value_pool::{FilledPool, PoolCells, ValuePool},
 };
@@ -88,17 +88,8 @@ impl RangeChecks {
         for (index, instance) in placed.into_iter().enumerate() {
             let Some(instance) = instance else { continue };
             let limbs = instance.value.to_standard_limbs();
-            let fits = (16 * count..256).all(|bit| (limbs[bit / 64] >> (bit % 64)) & 1 == 0);
-            if !fits {
-                let builtin = if count == 8 { Builtin::RangeCheck } else { Builtin::RangeCheck96 };
-                return Err(TraceError::InputTooLarge {
-                    builtin,
-                    index: index as u64,
-                    name: "value",
-                    bits: 16 * count as u32,
-                    got: instance.value,
-                });
-            }
+            let builtin = if count == 8 { Builtin::RangeCheck } else { Builtin::RangeCheck96 };
+            check_bits(builtin, index as u64, "value", instance.value, 16 * count as u32)?;
             for part in 0..count {
                 let bit = 16 * (count - 1 - part);
                 let value = (limbs[bit / 64] >> (bit % 64)) as u16;

@@ -5,7 +5,7 @@ use ashlar_stark::air::Witness;
 
 use super::{
     columns::Columns,
-    cpu,
+    cpu, ecdsa,
     error::{Pool, TraceError},
     instances::Segment,
     interaction,
@@ -110,6 +110,9 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
     let private = &execution.private_input;
     if let Some(segment) = segment(Builtin::Pedersen)? {
         pedersen::write(layout, segment, &private.pedersen, &mut columns, &mut memory)?;
+    }
+    if let Some(segment) = segment(Builtin::Ecdsa)? {
+        ecdsa::write(layout, segment, &private.ecdsa, &mut columns, &mut memory)?;
     }
     let mut range_checks = Vec::new();
     if let Some(segment) = segment(Builtin::RangeCheck)? {
