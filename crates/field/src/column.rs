@@ -40,7 +40,7 @@ impl Group {
 }
 
 /// 2⁻²⁵⁶, to re-read a non-canonical Montgomery integer by its value.
-const MONTGOMERY_ONE_INVERSE: Felt = match Felt::from_montgomery_limbs([1, 0, 0, 0]) {
+pub(crate) const MONTGOMERY_ONE_INVERSE: Felt = match Felt::from_montgomery_limbs([1, 0, 0, 0]) {
     Some(value) => value,
     None => Felt::ZERO,
 };

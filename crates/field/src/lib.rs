@@ -6,18 +6,33 @@
 //! | [`bytes`](StandardBytes) | the two byte forms of an element, as types that do not mix |
 //! | [`column`](Column) | many elements in the memory layout every kernel builds on: groups of eight, limb-major |
 //! | [`lanes`] | the vector instructions that kernels are written over, and their three instances |
+//! | [`elementwise`](multiply_groups) | the same operation on every element of a column |
+//! | [`inversion`](batch_inverse_groups) | inverses of many elements at the price of one |
+//! | [`polynomial`](evaluate_polynomial) | dot products, and values of polynomials at points |
+//! | [`sequences`](geometric_sequence) | geometric sequences and running products |
 //! | [`packed`] | eight elements in five 52-bit limbs: the arithmetic of vector kernels |
 //! | [`kernels`](Kernels) | which instruction set the whole-kernel back ends use, chosen once |
 //!
 //! The layout of a column and the choice of kernels are decisions 2 and 3 of the architecture.
 mod bytes;
 mod column;
+mod elementwise;
 mod felt;
+mod inversion;
 mod kernels;
 pub mod lanes;
 pub mod packed;
+mod polynomial;
+mod sequences;
 
 pub use bytes::{MontgomeryBytes, NotCanonical, StandardBytes};
 pub use column::{Column, Group};
+pub use elementwise::{
+    add_groups, add_scaled_groups, montgomery_from_standard, multiply_groups, scale_groups,
+    standard_from_montgomery, subtract_groups,
+};
 pub use felt::{Felt, ParseFeltError, batch_inverse};
+pub use inversion::batch_inverse_groups;
 pub use kernels::{Kernels, UnknownKernels};
+pub use polynomial::{dot_product, evaluate_polynomial};
+pub use sequences::{fill_geometric, geometric_sequence, prefix_products};

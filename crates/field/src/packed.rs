@@ -201,6 +201,28 @@ impl<L: Lanes> Stored<L> {
         ])
     }
 
+    /// Element i of vector j becomes element j of vector i.
+    #[inline(always)]
+    pub fn transpose(l: L, rows: [Stored<L>; 8]) -> [Stored<L>; 8] {
+        let mut out = rows;
+        for limb in 0..4 {
+            let columns = l.transpose([
+                rows[0].0[limb],
+                rows[1].0[limb],
+                rows[2].0[limb],
+                rows[3].0[limb],
+                rows[4].0[limb],
+                rows[5].0[limb],
+                rows[6].0[limb],
+                rows[7].0[limb],
+            ]);
+            for i in 0..8 {
+                out[i].0[limb] = columns[i];
+            }
+        }
+        out
+    }
+
     /// Elements `count` … `count` + 7 of `low` followed by `high`; `count` ≤ 8.
     #[inline(always)]
     pub fn window(l: L, low: Stored<L>, high: Stored<L>, count: usize) -> Stored<L> {

@@ -1,0 +1,136 @@
+//! Dot products of columns, and values of a polynomial at points.
+
+use rayon::prelude::*;
+
+use crate::{
+    Felt, Group, Kernels,
+    lanes::{LaneTask, Lanes, dispatch},
+    packed::{Accumulator, Lazy, Multiplier, Stored},
+};
+
+/// Groups per task: as many products as fit one accumulator, rounded down to a power of two.
+const CHUNK: usize = 256;
+
+/// Σ aᵢ·bᵢ.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn dot_product(a: &[Group], b: &[Group], kernels: Kernels) -> Felt {
+    assert_eq!(a.len(), b.len(), "a dot product is of equally long sequences");
+    a.par_chunks(CHUNK)
+        .zip(b.par_chunks(CHUNK))
+        .map(|(a, b)| {
+            let sums = dispatch(kernels, Dot { a, b }).unwrap_or_else(|Dot { a, b }| {
+                let mut sums = Group::ZERO;
+                for (a, b) in a.iter().zip(b) {
+                    for lane in 0..8 {
+                        sums.set(lane, sums.get(lane) + a.get(lane) * b.get(lane));
+                    }
+                }
+                sums
+            });
+            (0..8).map(|lane| sums.get(lane)).sum()
+        })
+        .sum()
+}
+
+struct Dot<'a> {
+    a: &'a [Group],
+    b: &'a [Group],
+}
+
+impl LaneTask for Dot<'_> {
+    type Output = Group;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Group {
+        let mut sums = Accumulator::zero(l);
+        for (a, b) in self.a.iter().zip(self.b) {
+            sums = sums.add_product(l, Stored::load(l, a).unpack_x16(l), Stored::load(l, b).unpack(l));
+        }
+        let mut out = Group::ZERO;
+        sums.reduce(l).canonical(l).store(l, &mut out);
+        out
+    }
+}
+
+/// Coefficient groups per task of an evaluation.
+const BLOCK: usize = 512;
+
+/// Points evaluated side by side, so that the latency of a product is hidden.
+const POINTS: usize = 4;
+
+/// The values at several points of the polynomial with these coefficients, in natural order; lanes past its degree
+/// are zero.
+pub fn evaluate_polynomial(coefficients: &[Group], points: &[Felt], kernels: Kernels) -> Vec<Felt> {
+    // f(x) = Σ over blocks of x^(8·BLOCK·block) · Σ over lanes of x^lane · (Horner in x⁸ over the groups).
+    let parts: Vec<Vec<Felt>> = coefficients
+        .par_chunks(BLOCK)
+        .map(|groups| {
+            points.chunks(POINTS).flat_map(|points| values_of_block(groups, points, kernels)).collect()
+        })
+        .collect();
+    let mut values = vec![Felt::ZERO; points.len()];
+    for (i, (value, point)) in values.iter_mut().zip(points).enumerate() {
+        let step = point.pow(8 * BLOCK as u64);
+        *value = parts.iter().rev().fold(Felt::ZERO, |value, part| value * step + part[i]);
+    }
+    values
+}
+
+fn values_of_block(groups: &[Group], points: &[Felt], kernels: Kernels) -> Vec<Felt> {
+    let mut eighth_powers = [Felt::ZERO; POINTS];
+    for (power, point) in eighth_powers.iter_mut().zip(points) {
+        *power = point.pow_power_of_two(3);
+    }
+    let lanes = dispatch(kernels, Horner { groups, eighth_powers }).unwrap_or_else(|task| task.one_by_one());
+    let value = |(lanes, &point): (&Group, &Felt)| {
+        (0..8).rev().fold(Felt::ZERO, |value, lane| value * point + lanes.get(lane))
+    };
+    lanes.iter().zip(points).map(value).collect()
+}
+
+/// Σ groupᵢ·powerⁱ in every lane, for each of the powers.
+struct Horner<'a> {
+    groups: &'a [Group],
+    eighth_powers: [Felt; POINTS],
+}
+
+impl Horner<'_> {
+    fn one_by_one(self) -> [Group; POINTS] {
+        self.eighth_powers.map(|power| {
+            let mut value = Group::ZERO;
+            for group in self.groups.iter().rev() {
+                for lane in 0..8 {
+                    value.set(lane, value.get(lane) * power + group.get(lane));
+                }
+            }
+            value
+        })
+    }
+}
+
+impl LaneTask for Horner<'_> {
+    type Output = [Group; POINTS];
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> [Group; POINTS] {
+        let zero = Lazy::zero(l).carry(l);
+        let mut powers = [zero; POINTS];
+        let mut values = [Lazy::zero(l); POINTS];
+        for (power, factor) in powers.iter_mut().zip(self.eighth_powers) {
+            *power = Multiplier::new(factor).splat(l);
+        }
+        for group in self.groups.iter().rev() {
+            let coefficient = Stored::load(l, group).to_lazy(l);
+            for (value, power) in values.iter_mut().zip(powers) {
+                *value = power.mul(l, value.carry(l)).add(l, coefficient);
+            }
+        }
+        let mut out = [Group::ZERO; POINTS];
+        for (value, group) in values.into_iter().zip(&mut out) {
+            value.canonical(l).store(l, group);
+        }
+        out
+    }
+}
