@@ -1,1 +1,30 @@
-//! (under construction)
+//! Records, artefacts and the gate.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `database` | [`Store`]: one SQLite database and one folder of artefacts, safe for several processes |
+//! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
+//! | `allocations` | [`Allocation`]s and which job proves them |
+//! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
+//!
+//! What may never happen (a terminal state that changes, an event that disappears, a second execution of one
+//! proposal) is forbidden by the database itself, see `migrations/`.
+#![forbid(unsafe_code)]
+
+mod allocations;
+mod artefacts;
+mod database;
+mod error;
+mod id;
+mod jobs;
+mod moment;
+mod status;
+
+pub use allocations::{Allocation, NewAllocation};
+pub use artefacts::{Artefact, Artefacts, ContentHash, Swept, write_durably};
+pub use database::Store;
+pub use error::Error;
+pub use id::{AllocationId, ExecutionId, JobId};
+pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
+pub use moment::Moment;
+pub use status::{AllocationStatus, ArtefactKind, ExecutionState, ProofSource, ProofStatus, Purpose};

@@ -1,0 +1,144 @@
+//! Opening the records: one SQLite database in a data folder, safe for several processes.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use sqlx::{
+    SqlSafeStr, Sqlite, SqlitePool, Transaction,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    Error, JobId,
+    artefacts::{Artefacts, ContentHash, Swept},
+};
+
+/// How long a writer waits for another process to release the database.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The records and artefacts of one data folder.
+///
+/// Cheap to clone. Several processes may have the same folder open: every change is one transaction that takes the
+/// write lock at its beginning.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) pool: SqlitePool,
+    pub(crate) artefacts: Artefacts,
+    pub(crate) path: PathBuf,
+}
+
+/// The migrations, oldest first. A released one never changes.
+fn migrator() -> &'static Migrator {
+    static MIGRATOR: OnceLock<Migrator> = OnceLock::new();
+    MIGRATOR.get_or_init(|| {
+        let records = include_str!("../migrations/0001_records.sql").into_sql_str();
+        Migrator::with_migrations(vec![Migration::new(
+            1,
+            "records".into(),
+            MigrationType::Simple,
+            records,
+            false,
+        )])
+    })
+}
+
+impl Store {
+    /// Opens the records in `folder`, creating folder and database if they are missing and bringing an older
+    /// database up to date.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`], [`Error::DiskFull`], [`Error::Corrupt`], [`Error::OtherVersion`], [`Error::Busy`] or
+    /// [`Error::CannotOpen`].
+    pub async fn open(folder: &Path) -> Result<Store, Error> {
+        fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
+        let artefacts = Artefacts::open(folder)?;
+        let path = folder.join("ashlar.sqlite");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Every commit is synced: a job that was acknowledged survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            // Otherwise REPLACE would delete rows without their triggers being asked.
+            .pragma("recursive_triggers", "ON");
+        // Two processes that create the database at once would both try to migrate it: one waits here. The lock is
+        // released when the file is closed, however the process ends.
+        let lock_path = folder.join("migration.lock");
+        let lock = fs::File::create(&lock_path).map_err(|source| Error::writing(&lock_path, source))?;
+        lock.lock().map_err(|source| Error::writing(&lock_path, source))?;
+        let cannot_open = |source| Error::database(&path, "the database", "opening", source);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(cannot_open)?;
+        migrator().run(&pool).await.map_err(|error: MigrateError| match error {
+            MigrateError::VersionMissing(version)
+            | MigrateError::VersionMismatch(version)
+            | MigrateError::VersionTooNew(version, _)
+            | MigrateError::Dirty(version) => Error::OtherVersion { path: path.clone(), version },
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => cannot_open(source),
+            other => Error::CannotOpen { path: path.clone(), source: Box::new(other) },
+        })?;
+        drop(lock);
+        Ok(Store { pool, artefacts, path })
+    }
+
+    /// The artefacts.
+    pub fn artefacts(&self) -> &Artefacts {
+        &self.artefacts
+    }
+
+    /// The database file.
+    pub fn database_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the connections, so that the write-ahead log is folded into the database.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    /// Removes artefacts that no row names and that are older than `grace`.
+    ///
+    /// A writer stores the file first and commits its row after having seen, under the same lock as this sweep takes,
+    /// that the file is still there; so nothing that is being recorded can be swept away.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::Unwritable`] or a database error.
+    pub async fn sweep_orphans(&self, grace: Duration) -> Result<Swept, Error> {
+        let fault = |source| self.fault("the artefacts", "listing artefacts", source);
+        let mut transaction = self.write().await?;
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT sha256, job_id FROM artefacts")
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        let contents: HashSet<ContentHash> =
+            rows.iter().filter_map(|(hash, _)| ContentHash::parse(hash)).collect();
+        let jobs: HashSet<JobId> = rows.iter().filter_map(|(_, job)| JobId::parse(job)).collect();
+        let swept = self.artefacts.sweep(&contents, &jobs, grace)?;
+        transaction.rollback().await.map_err(fault)?;
+        Ok(swept)
+    }
+
+    /// A transaction that holds the write lock from its beginning, so that what it reads stays true until it commits.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|source| self.fault("the database", "beginning a change", source))
+    }
+
+    pub(crate) fn fault(&self, subject: &str, action: &'static str, source: sqlx::Error) -> Error {
+        Error::database(&self.path, subject, action, source)
+    }
+}

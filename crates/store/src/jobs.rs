@@ -1,0 +1,549 @@
+//! Proof jobs and their events.
+
+use std::{str::FromStr, time::Duration};
+
+use ashlar_fault::Code;
+use ashlar_field::{Felt, StandardBytes};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use sqlx::{FromRow, Row, Sqlite, Transaction, sqlite::SqliteRow};
+
+use crate::{
+    AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, ProofSource, ProofStatus,
+    Purpose, Store,
+};
+
+/// A job's worker renews its lease more often than this; a job whose lease ran out has lost its worker.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// What is recorded of a job that lost its worker.
+pub const ABANDONED: Code = Code(4012);
+
+/// A job about to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// What its proof is for.
+    pub purpose: Purpose,
+    /// Who proves.
+    pub source: ProofSource,
+    /// A digest of program and inputs, by which an equal job can be found again.
+    pub input_commitment: Option<String>,
+}
+
+/// What is recorded of a proof that our verifier accepted.
+#[derive(Clone, Debug)]
+pub struct VerifiedProof {
+    /// The hash of the program that ran.
+    pub program_hash: Felt,
+    /// What it put out.
+    pub output: Vec<Felt>,
+    /// The fact: a hash of program hash and output.
+    pub fact_hash: Felt,
+    /// `stone5` or `stone6`.
+    pub stone_version: &'static str,
+    /// The layout's name.
+    pub layout: String,
+    /// Steps, padding included.
+    pub n_steps: u64,
+    /// The proof's parameters, as JSON.
+    pub parameters: Value,
+    /// Security bits under the usual conjecture.
+    pub security_bits: u32,
+    /// The proven bound.
+    pub proven_bits: u32,
+    /// Size of trace and memory in bytes.
+    pub trace_size: u64,
+    /// Milliseconds by stage, in order.
+    pub stages: Vec<(String, u64)>,
+}
+
+/// A job as recorded.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What its proof is for.
+    pub purpose: Purpose,
+    /// Where it stands.
+    pub proof_status: ProofStatus,
+    /// Who proves.
+    pub proof_source: ProofSource,
+    /// The hash of the program that ran.
+    pub program_hash: Option<PaddedFelt>,
+    /// A digest of program and inputs.
+    pub input_commitment: Option<String>,
+    /// What the program put out.
+    pub output: Option<Value>,
+    /// The fact.
+    pub fact_hash: Option<PaddedFelt>,
+    /// `stone5` or `stone6`.
+    pub stone_version: Option<String>,
+    /// The layout's name.
+    pub layout: Option<String>,
+    /// Steps, padding included.
+    pub n_steps: Option<u64>,
+    /// The proof's parameters.
+    pub parameters: Option<Value>,
+    /// Security bits under the usual conjecture.
+    pub security_bits: Option<u32>,
+    /// The proven bound.
+    pub proven_bits: Option<u32>,
+    /// SHA-256 of the proof's bytes.
+    pub proof_hash: Option<ContentHash>,
+    /// Size of trace and memory in bytes.
+    pub stone_trace_size: Option<u64>,
+    /// Size of the proof in bytes.
+    pub stone_proof_size: Option<u64>,
+    /// Milliseconds from the first stage to the last.
+    pub stone_latency_ms: Option<u64>,
+    /// Milliseconds by stage.
+    pub stage_times: Option<Value>,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// The code of the error it ended with.
+    pub error_code: Option<String>,
+    /// The text of the error it ended with.
+    pub error_text: Option<String>,
+    /// When it was recorded.
+    pub created_at: Moment,
+    /// When it last changed.
+    pub updated_at: Moment,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobEvent {
+    /// Its place in the log.
+    pub id: i64,
+    /// The job.
+    pub job_id: JobId,
+    /// When.
+    pub at: Moment,
+    /// What: `status`, `gate`, `execution`, …
+    pub event: String,
+    /// The particulars.
+    pub detail: Value,
+}
+
+/// A field element that prints as `0x` and 64 digits, the form of hashes and addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaddedFelt(pub Felt);
+
+impl std::fmt::Display for PaddedFelt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("0x")?;
+        StandardBytes::from(self.0).0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for PaddedFelt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Store {
+    /// Records a job as queued, together with the allocations it will prove, in their order in the batch.
+    ///
+    /// # Errors
+    /// A database error; then nothing is recorded.
+    pub async fn create_job(&self, job: &NewJob, allocations: &[AllocationId]) -> Result<JobId, Error> {
+        let id = JobId::fresh();
+        let now = Moment::now();
+        let fault = |source| self.fault(&id.to_string(), "recording a job", source);
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, input_commitment, lease_until,
+                                     created_at, updated_at)
+             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+        )
+        .bind(id.to_string())
+        .bind(job.purpose.word())
+        .bind(job.source.word())
+        .bind(&job.input_commitment)
+        .bind(now.after(LEASE).to_string())
+        .bind(now.to_string())
+        .bind(now.to_string())
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        for (position, allocation) in allocations.iter().enumerate() {
+            sqlx::query("INSERT INTO allocation_proofs (allocation_id, job_id, position) VALUES (?, ?, ?)")
+                .bind(allocation.to_string())
+                .bind(id.to_string())
+                .bind(position as i64)
+                .execute(&mut *transaction)
+                .await
+                .map_err(fault)?;
+        }
+        transaction.commit().await.map_err(fault)?;
+        Ok(id)
+    }
+
+    /// Moves a job to another state that is not terminal, and renews its lease.
+    ///
+    /// # Errors
+    /// [`Error::StateRule`] if there is no such step, as when somebody else concluded the job.
+    pub async fn advance(&self, job: JobId, to: ProofStatus) -> Result<(), Error> {
+        let now = Moment::now();
+        let changed = sqlx::query(
+            "UPDATE proof_jobs SET proof_status = ?, lease_until = ?, updated_at = ? WHERE id = ?",
+        )
+        .bind(to.word())
+        .bind(now.after(LEASE).to_string())
+        .bind(now.to_string())
+        .bind(job.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(|source| self.fault(&job.to_string(), "moving a job on", source))?;
+        if changed.rows_affected() == 1 { Ok(()) } else { Err(Error::UnknownJob { given: job.to_string() }) }
+    }
+
+    /// Renews the lease of a job that is being worked on.
+    ///
+    /// # Errors
+    /// [`Error::StateRule`] if the job is over.
+    pub async fn renew(&self, job: JobId) -> Result<(), Error> {
+        sqlx::query("UPDATE proof_jobs SET lease_until = ? WHERE id = ?")
+            .bind(Moment::now().after(LEASE).to_string())
+            .bind(job.to_string())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(|source| self.fault(&job.to_string(), "renewing a lease", source))
+    }
+
+    /// Appends an event to a job's log.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn note(&self, job: JobId, event: &str, detail: &Value) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        self.note_in(&mut transaction, job, event, detail).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|source| self.fault(&job.to_string(), "recording an event", source))
+    }
+
+    pub(crate) async fn note_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        job: JobId,
+        event: &str,
+        detail: &Value,
+    ) -> Result<(), Error> {
+        sqlx::query("INSERT INTO job_events (job_id, at, event, detail) VALUES (?, ?, ?, ?)")
+            .bind(job.to_string())
+            .bind(Moment::now().to_string())
+            .bind(event)
+            .bind(detail.to_string())
+            .execute(&mut **transaction)
+            .await
+            .map(drop)
+            .map_err(|source| self.fault(&job.to_string(), "recording an event", source))
+    }
+
+    /// Stores a proof that our verifier accepted and concludes its job: the file first, durably, then its manifest,
+    /// then the rows, in one transaction.
+    ///
+    /// # Errors
+    /// Of writing, of the state rules, or of the database; then the job is as it was, and what was written is an
+    /// orphan at most.
+    pub async fn conclude_verified(
+        &self,
+        job: JobId,
+        verified: &VerifiedProof,
+        proof: &[u8],
+    ) -> Result<Artefact, Error> {
+        let artefact = self.artefacts.put(ArtefactKind::Proof, proof)?;
+        self.artefacts.write_manifest(job, &[artefact])?;
+        let fault = |source| self.fault(&job.to_string(), "recording a proof", source);
+        let now = Moment::now();
+        let output: Vec<String> = verified.output.iter().map(Felt::to_string).collect();
+        let stages: serde_json::Map<String, Value> =
+            verified.stages.iter().map(|(name, milliseconds)| (name.clone(), json!(milliseconds))).collect();
+        let latency: u64 = verified.stages.iter().map(|(_, milliseconds)| milliseconds).sum();
+        let mut transaction = self.write().await?;
+        // A sweep that ran in between would have taken the file for an orphan. None can run now.
+        if !self.artefacts.is_there(artefact.sha256) {
+            let sha256 = artefact.sha256.to_string();
+            return Err(Error::MissingArtefact { sha256, path: self.artefacts.path(artefact.sha256) });
+        }
+        sqlx::query(
+            "UPDATE proof_jobs
+             SET proof_status = 'verified', program_hash = ?, output = ?, fact_hash = ?, stone_version = ?,
+                 layout = ?, n_steps = ?, parameters = ?, security_bits = ?, proven_bits = ?, proof_hash = ?,
+                 stone_trace_size = ?, stone_proof_size = ?, stone_latency_ms = ?, stage_times = ?,
+                 lease_until = NULL, updated_at = ?
+             WHERE id = ?",
+        )
+        .bind(PaddedFelt(verified.program_hash).to_string())
+        .bind(json!(output).to_string())
+        .bind(PaddedFelt(verified.fact_hash).to_string())
+        .bind(verified.stone_version)
+        .bind(&verified.layout)
+        .bind(signed(verified.n_steps))
+        .bind(verified.parameters.to_string())
+        .bind(verified.security_bits)
+        .bind(verified.proven_bits)
+        .bind(artefact.sha256.to_string())
+        .bind(signed(verified.trace_size))
+        .bind(signed(artefact.size))
+        .bind(signed(latency))
+        .bind(Value::Object(stages).to_string())
+        .bind(now.to_string())
+        .bind(job.to_string())
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        sqlx::query("INSERT INTO artefacts (job_id, kind, sha256, size, created_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(job.to_string())
+            .bind(artefact.kind.word())
+            .bind(artefact.sha256.to_string())
+            .bind(signed(artefact.size))
+            .bind(now.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        transaction.commit().await.map_err(fault)?;
+        Ok(artefact)
+    }
+
+    /// Concludes a job as failed, with the error's code and text.
+    ///
+    /// # Errors
+    /// [`Error::StateRule`] if the job is over.
+    pub async fn fail(&self, job: JobId, code: Code, text: &str) -> Result<(), Error> {
+        self.conclude(job, ProofStatus::Failed, Some((code, text))).await
+    }
+
+    /// Concludes a job as cancelled by a person.
+    ///
+    /// # Errors
+    /// [`Error::StateRule`] if the job is over.
+    pub async fn cancel(&self, job: JobId) -> Result<(), Error> {
+        self.conclude(job, ProofStatus::Cancelled, None).await
+    }
+
+    async fn conclude(
+        &self,
+        job: JobId,
+        status: ProofStatus,
+        error: Option<(Code, &str)>,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE proof_jobs
+             SET proof_status = ?, error_code = ?, error_text = ?, lease_until = NULL, updated_at = ?
+             WHERE id = ?",
+        )
+        .bind(status.word())
+        .bind(error.map(|(code, _)| code.to_string()))
+        .bind(error.map(|(_, text)| text))
+        .bind(Moment::now().to_string())
+        .bind(job.to_string())
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
+    }
+
+    /// Concludes every job whose worker let its lease run out before `now` as failed with [`ABANDONED`].
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn conclude_abandoned(&self, now: Moment) -> Result<Vec<JobId>, Error> {
+        let fault = |source| self.fault("abandoned jobs", "concluding abandoned jobs", source);
+        let ids: Vec<String> = sqlx::query_scalar(
+            "UPDATE proof_jobs
+             SET proof_status = 'failed', error_code = ?, lease_until = NULL, updated_at = ?,
+                 error_text = 'the process that worked on it is gone (state ' || proof_status || ')'
+             WHERE lease_until < ? AND proof_status NOT IN ('verified', 'failed', 'timeout', 'cancelled')
+             RETURNING id",
+        )
+        .bind(ABANDONED.to_string())
+        .bind(now.to_string())
+        .bind(now.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(fault)?;
+        Ok(ids.iter().filter_map(|id| JobId::parse(id)).collect())
+    }
+
+    /// The job with this id, or the only one whose id starts with it; the prefix `job_` may be left out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::AmbiguousJob`].
+    pub async fn find_job(&self, given: &str) -> Result<Job, Error> {
+        let prefix = given.strip_prefix(JobId::PREFIX).unwrap_or(given).to_ascii_uppercase();
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM proof_jobs WHERE substr(id, 5, length(?1)) = ?1 ORDER BY id")
+                .bind(&prefix)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|source| self.fault(given, "finding a job", source))?;
+        let unknown = || Error::UnknownJob { given: given.to_owned() };
+        match ids.as_slice() {
+            [] => Err(unknown()),
+            [id] => self.job(JobId::parse(id).ok_or_else(unknown)?).await,
+            [first, ..] => {
+                Err(Error::AmbiguousJob { given: given.to_owned(), count: ids.len(), first: first.clone() })
+            }
+        }
+    }
+
+    /// The job with this id.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::UnreadableRecord`].
+    pub async fn job(&self, id: JobId) -> Result<Job, Error> {
+        let fault = |source| self.fault(&id.to_string(), "reading a job", source);
+        let row = sqlx::query("SELECT * FROM proof_jobs WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(fault)?
+            .ok_or_else(|| Error::UnknownJob { given: id.to_string() })?;
+        Job::from_row(&row).map_err(fault)
+    }
+
+    /// The youngest `limit` jobs, youngest first, of one status if one is given.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn jobs(&self, status: Option<ProofStatus>, limit: u32) -> Result<Vec<Job>, Error> {
+        let fault = |source| self.fault("the jobs", "listing jobs", source);
+        let rows = sqlx::query(
+            "SELECT * FROM proof_jobs WHERE ?1 IS NULL OR proof_status = ?1 ORDER BY id DESC LIMIT ?2",
+        )
+        .bind(status.map(ProofStatus::word))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(fault)?;
+        rows.iter().map(|row| Job::from_row(row).map_err(fault)).collect()
+    }
+
+    /// What happened to a job after the event with id `after`, in order.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn events(&self, job: JobId, after: i64) -> Result<Vec<JobEvent>, Error> {
+        let fault = |source| self.fault(&job.to_string(), "reading events", source);
+        let rows = sqlx::query("SELECT * FROM job_events WHERE job_id = ? AND id > ? ORDER BY id")
+            .bind(job.to_string())
+            .bind(after)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(fault)?;
+        rows.iter().map(|row| JobEvent::from_row(row).map_err(fault)).collect()
+    }
+
+    /// The artefacts of a job.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn artefacts_of(&self, job: JobId) -> Result<Vec<Artefact>, Error> {
+        let fault = |source| self.fault(&job.to_string(), "reading artefacts", source);
+        let rows = sqlx::query("SELECT * FROM artefacts WHERE job_id = ? ORDER BY kind")
+            .bind(job.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(fault)?;
+        rows.iter().map(|row| Artefact::from_row(row).map_err(fault)).collect()
+    }
+}
+
+/// SQLite's integers are signed.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A column whose text must be one of our words.
+pub(crate) fn word<T>(
+    row: &SqliteRow,
+    column: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    parse(&text).ok_or_else(|| unreadable(column, text))
+}
+
+pub(crate) fn optional_word<T>(
+    row: &SqliteRow,
+    column: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<Option<T>, sqlx::Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| parse(&text).ok_or_else(|| unreadable(column, text))).transpose()
+}
+
+fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
+    let number: Option<i64> = row.try_get(column)?;
+    number.map(|number| T::try_from(number).map_err(|_| unreadable(column, number.to_string()))).transpose()
+}
+
+fn unreadable(column: &'static str, got: String) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("unexpected {got:?}").into() }
+}
+
+fn felt(text: &str) -> Option<PaddedFelt> {
+    Felt::from_str(text).ok().map(PaddedFelt)
+}
+
+fn json_value(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
+impl FromRow<'_, SqliteRow> for Job {
+    fn from_row(row: &SqliteRow) -> Result<Job, sqlx::Error> {
+        Ok(Job {
+            id: word(row, "id", JobId::parse)?,
+            purpose: word(row, "purpose", Purpose::parse)?,
+            proof_status: word(row, "proof_status", ProofStatus::parse)?,
+            proof_source: word(row, "proof_source", ProofSource::parse)?,
+            program_hash: optional_word(row, "program_hash", felt)?,
+            input_commitment: row.try_get("input_commitment")?,
+            output: optional_word(row, "output", json_value)?,
+            fact_hash: optional_word(row, "fact_hash", felt)?,
+            stone_version: row.try_get("stone_version")?,
+            layout: row.try_get("layout")?,
+            n_steps: unsigned(row, "n_steps")?,
+            parameters: optional_word(row, "parameters", json_value)?,
+            security_bits: unsigned(row, "security_bits")?,
+            proven_bits: unsigned(row, "proven_bits")?,
+            proof_hash: optional_word(row, "proof_hash", ContentHash::parse)?,
+            stone_trace_size: unsigned(row, "stone_trace_size")?,
+            stone_proof_size: unsigned(row, "stone_proof_size")?,
+            stone_latency_ms: unsigned(row, "stone_latency_ms")?,
+            stage_times: optional_word(row, "stage_times", json_value)?,
+            attempts: unsigned(row, "attempts")?.unwrap_or(0),
+            error_code: row.try_get("error_code")?,
+            error_text: row.try_get("error_text")?,
+            created_at: word(row, "created_at", Moment::parse)?,
+            updated_at: word(row, "updated_at", Moment::parse)?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for JobEvent {
+    fn from_row(row: &SqliteRow) -> Result<JobEvent, sqlx::Error> {
+        Ok(JobEvent {
+            id: row.try_get("id")?,
+            job_id: word(row, "job_id", JobId::parse)?,
+            at: word(row, "at", Moment::parse)?,
+            event: row.try_get("event")?,
+            detail: word(row, "detail", json_value)?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Artefact {
+    fn from_row(row: &SqliteRow) -> Result<Artefact, sqlx::Error> {
+        Ok(Artefact {
+            kind: word(row, "kind", ArtefactKind::parse)?,
+            sha256: word(row, "sha256", ContentHash::parse)?,
+            size: unsigned(row, "size")?.unwrap_or(0),
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The closed vocabularies of the records. The database holds the same words in its `CHECK`s.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! vocabulary {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$word_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every word, in order.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word in the records.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)+
+                }
+            }
+
+            /// From the word in the records.
+            pub fn parse(word: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|candidate| candidate.word() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.word())
+            }
+        }
+    };
+}
+
+vocabulary!(
+    /// Where a job stands.
+    ProofStatus {
+        /// Recorded, not begun.
+        Queued = "queued",
+        /// The program runs; its trace is made.
+        Tracing = "tracing",
+        /// The proof is made here.
+        Proving = "proving",
+        /// The proof is made elsewhere.
+        Submitted = "submitted",
+        /// Our verifier checks the proof.
+        Verifying = "verifying",
+        /// Our verifier accepted the proof, which is stored. Terminal.
+        Verified = "verified",
+        /// It failed; the row has code and text. Terminal.
+        Failed = "failed",
+        /// It took too long. Terminal.
+        Timeout = "timeout",
+        /// A person stopped it. Terminal.
+        Cancelled = "cancelled",
+    }
+);
+
+impl ProofStatus {
+    /// Whether the job never changes again.
+    pub const fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            ProofStatus::Verified | ProofStatus::Failed | ProofStatus::Timeout | ProofStatus::Cancelled
+        )
+    }
+}
+
+vocabulary!(
+    /// Who makes the proof.
+    ProofSource {
+        /// The prover of this workspace.
+        StoneLocal = "stone_local",
+        /// The C++ prover, as an external program.
+        StoneExternal = "stone_external",
+        /// Stwo in memory.
+        Stwo = "stwo",
+        /// Herodotus' managed prover.
+        Atlantic = "atlantic",
+        /// The quick off-chain risk proof, which never gates an execution.
+        Luminair = "luminair",
+        /// Proves nothing; can never be verified.
+        Mock = "mock",
+    }
+);
+
+vocabulary!(
+    /// What a job's proof is for.
+    Purpose {
+        /// Allocation proposals of the risk engine.
+        Allocation = "allocation",
+        /// Any Cairo program.
+        Program = "program",
+    }
+);
+
+vocabulary!(
+    /// Where an allocation stands.
+    AllocationStatus {
+        /// Recorded; no proof has passed the gate.
+        Proposed = "proposed",
+        /// The gate opened for it; nothing was executed (a rehearsal).
+        Admitted = "admitted",
+        /// Its proof shows that the rules reject it. Terminal.
+        Rejected = "rejected",
+        /// The intent to execute is recorded; the outcome is not.
+        Executing = "executing",
+        /// Executed, once. Terminal.
+        Executed = "executed",
+        /// The receiver refused it for good. Terminal.
+        Failed = "failed",
+    }
+);
+
+vocabulary!(
+    /// What an artefact is.
+    ArtefactKind {
+        /// A proof in Stone's JSON form.
+        Proof = "proof",
+        /// Calldata of a proof.
+        Calldata = "calldata",
+        /// A run's trace and memory.
+        Trace = "trace",
+        /// A Cairo PIE.
+        Pie = "pie",
+        /// What a prover said.
+        Log = "log",
+    }
+);
+
+vocabulary!(
+    /// Where an execution stands.
+    ExecutionState {
+        /// Recorded before anything was sent; somebody is, or was, about to perform it.
+        Intended = "intended",
+        /// It was sent, and nobody knows whether it arrived.
+        InDoubt = "in_doubt",
+        /// The receiver confirmed it. Terminal.
+        Performed = "performed",
+        /// The receiver refused it for good. Terminal.
+        Refused = "refused",
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back_and_unknown_words_are_not() {
+        for &status in ProofStatus::ALL {
+            assert_eq!(ProofStatus::parse(status.word()), Some(status));
+        }
+        assert_eq!(ProofStatus::parse("Verified"), None);
+        assert_eq!(ExecutionState::parse(""), None);
+    }
+
+    #[test]
+    fn the_database_knows_the_same_words() {
+        let schema = include_str!("../migrations/0001_records.sql");
+        let words = [
+            ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
+            ProofSource::ALL.iter().map(|word| word.word()).collect(),
+            Purpose::ALL.iter().map(|word| word.word()).collect(),
+            AllocationStatus::ALL.iter().map(|word| word.word()).collect(),
+            ArtefactKind::ALL.iter().map(|word| word.word()).collect(),
+            ExecutionState::ALL.iter().map(|word| word.word()).collect(),
+        ];
+        let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+        for vocabulary in words {
+            let list = vocabulary.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+            assert!(flat.contains(&format!("IN ({list})")), "the schema lacks {list}");
+        }
+    }
+}
