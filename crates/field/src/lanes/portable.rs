@@ -1,4 +1,7 @@
 //! The eight lanes in plain Rust: the meaning of every operation, and the instance for machines without vectors.
+//!
+//! The operations are deliberately not inlined: an unrolled kernel is thousands of them, and as inlined array code
+//! they take the optimiser minutes to compile. This instance is for testing the algorithms, not for speed.
 
 use super::Lanes;
 
@@ -46,23 +49,23 @@ fn product52(a: u64, b: u64) -> u128 {
 impl Lanes for Portable {
     type V = Words;
 
-    #[inline(always)]
+    #[inline(never)]
     fn load(self, words: &[u64; 8]) -> Words {
         Words(*words)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn store(self, vector: Words, words: &mut [u64; 8]) {
         *words = vector.0;
     }
-    #[inline(always)]
+    #[inline(never)]
     fn load32(self, words: &[u32; 16]) -> Words {
         from_halves(*words)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn store32(self, vector: Words, words: &mut [u32; 16]) {
         *words = halves(vector);
     }
-    #[inline(always)]
+    #[inline(never)]
     fn load_bytes(self, bytes: &[u8; 64]) -> Words {
         Words(std::array::from_fn(|i| {
             let mut word = [0; 8];
@@ -70,132 +73,132 @@ impl Lanes for Portable {
             u64::from_le_bytes(word)
         }))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn store_bytes(self, vector: Words, bytes: &mut [u8; 64]) {
         for (chunk, word) in bytes.chunks_exact_mut(8).zip(vector.0) {
             chunk.copy_from_slice(&word.to_le_bytes());
         }
     }
-    #[inline(always)]
+    #[inline(never)]
     fn splat(self, word: u64) -> Words {
         Words([word; 8])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn splat32(self, word: u32) -> Words {
         from_halves([word; 16])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn add(self, a: Words, b: Words) -> Words {
         zip(a, b, u64::wrapping_add)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn sub(self, a: Words, b: Words) -> Words {
         zip(a, b, u64::wrapping_sub)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn add32(self, a: Words, b: Words) -> Words {
         let (a, b) = (halves(a), halves(b));
         from_halves(std::array::from_fn(|i| a[i].wrapping_add(b[i])))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn madd52lo(self, accumulator: Words, a: Words, b: Words) -> Words {
         let low = zip(a, b, |a, b| product52(a, b) as u64 & MASK52);
         zip(accumulator, low, u64::wrapping_add)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn madd52hi(self, accumulator: Words, a: Words, b: Words) -> Words {
         let high = zip(a, b, |a, b| (product52(a, b) >> 52) as u64);
         zip(accumulator, high, u64::wrapping_add)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn and(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| a & b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn or(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| a | b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn xor(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| a ^ b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn and_not(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| !a & b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn not(self, a: Words) -> Words {
         map(a, |a| !a)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn xor3(self, a: Words, b: Words, c: Words) -> Words {
         zip(zip(a, b, |a, b| a ^ b), c, |a, b| a ^ b)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn chi(self, a: Words, b: Words, c: Words) -> Words {
         zip(a, zip(b, c, |b, c| !b & c), |a, b| a ^ b)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn shift_left<const N: u32>(self, a: Words) -> Words {
         map(a, |a| a << N)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn shift_right<const N: u32>(self, a: Words) -> Words {
         map(a, |a| a >> N)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn shift_right_signed<const N: u32>(self, a: Words) -> Words {
         map(a, |a| ((a as i64) >> N) as u64)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn funnel_right<const N: i32>(self, low: Words, high: Words) -> Words {
         zip(low, high, |low, high| low >> N | high << (64 - N))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn rotate_left<const N: i32>(self, a: Words) -> Words {
         map(a, |a| a.rotate_left(N as u32))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn rotate_right32<const N: i32>(self, a: Words) -> Words {
         from_halves(halves(a).map(|a| a.rotate_right(N as u32)))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn swap_bytes(self, a: Words) -> Words {
         map(a, u64::swap_bytes)
     }
-    #[inline(always)]
+    #[inline(never)]
     fn swap_bytes32(self, a: Words) -> Words {
         from_halves(halves(a).map(u32::swap_bytes))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn less_than(self, a: Words, b: Words) -> u8 {
         mask_of(|i| a.0[i] < b.0[i])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn equal(self, a: Words, b: Words) -> u8 {
         mask_of(|i| a.0[i] == b.0[i])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn select(self, mask: u8, set: Words, clear: Words) -> Words {
         Words(std::array::from_fn(|i| if mask >> i & 1 == 1 { set.0[i] } else { clear.0[i] }))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn permute(self, a: Words, indices: Words) -> Words {
         map(indices, |i| a.0[i as usize % 8])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn permute_pair(self, low: Words, high: Words, indices: Words) -> Words {
         map(indices, |i| {
             let i = i as usize % 16;
             if i < 8 { low.0[i] } else { high.0[i - 8] }
         })
     }
-    #[inline(always)]
+    #[inline(never)]
     fn permute_pair32(self, low: Words, high: Words, indices: Words) -> Words {
         let (low, high) = (halves(low), halves(high));
         from_halves(halves(indices).map(|i| {
@@ -203,20 +206,20 @@ impl Lanes for Portable {
             if i < 16 { low[i] } else { high[i - 16] }
         }))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn window(self, low: Words, high: Words, count: usize) -> Words {
         self.permute_pair(low, high, Words(std::array::from_fn(|i| (i + count) as u64)))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn transpose(self, rows: [Words; 8]) -> [Words; 8] {
         std::array::from_fn(|i| Words(std::array::from_fn(|j| rows[j].0[i])))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn transpose32(self, rows: [Words; 16]) -> [Words; 16] {
         let rows = rows.map(halves);
         std::array::from_fn(|i| from_halves(std::array::from_fn(|j| rows[j][i])))
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn prefetch<T>(self, _address: *const T) {}
 }
