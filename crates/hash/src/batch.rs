@@ -1,47 +1,17 @@
 //! Whole tables at once: leaf digests of rows and the levels of nodes above them, on all threads.
 
-use ashlar_field::{Felt, Group, Kernels, MontgomeryBytes};
+use ashlar_field::{
+    Felt, Group, Kernels, MontgomeryBytes,
+    lanes::{LaneTask, Lanes, dispatch},
+};
 use rayon::prelude::*;
 
-use crate::{CommitmentHash, Digest, HashError, commitment::Primitive, pedersen, poseidon};
-
-/// The cells of a table, row by row.
-#[derive(Clone, Copy)]
-enum Rows<'a> {
-    /// Cell c of row r is value r of column c.
-    Columns(&'a [&'a [Group]]),
-    /// Cell c of row r is value r·width + c.
-    Chunks { values: &'a [Group], width: usize },
-}
-
-impl Rows<'_> {
-    fn width(&self) -> usize {
-        match self {
-            Rows::Columns(columns) => columns.len(),
-            Rows::Chunks { width, .. } => *width,
-        }
-    }
-
-    /// The number of complete rows.
-    fn capacity(&self) -> usize {
-        match self {
-            Rows::Columns(columns) => {
-                columns.iter().map(|column| 8 * column.len()).min().unwrap_or(usize::MAX)
-            }
-            Rows::Chunks { values, width } => 8 * values.len() / width,
-        }
-    }
-
-    fn cell(&self, row: usize, column: usize) -> Felt {
-        match self {
-            Rows::Columns(columns) => columns[column][row / 8].get(row % 8),
-            Rows::Chunks { values, width } => {
-                let index = row * width + column;
-                values[index / 8].get(index % 8)
-            }
-        }
-    }
-}
+use crate::{
+    CommitmentHash, Digest, HashError,
+    commitment::Primitive,
+    kernels::{blake2s, keccak, table::Rows},
+    pedersen, poseidon,
+};
 
 impl CommitmentHash {
     /// The leaf digests of a table given by its columns: `out[r]` is the "with length" hash of row r.
@@ -66,14 +36,6 @@ impl CommitmentHash {
         self.hash_table(Rows::Chunks { values, width }, kernels, out);
     }
 
-    fn hash_table(&self, rows: Rows<'_>, _kernels: Kernels, out: &mut [Digest]) {
-        assert!(rows.capacity() >= out.len(), "the table has a row for every digest");
-        let chunk = self.rows_per_task(rows.width());
-        out.par_chunks_mut(chunk).enumerate().for_each(|(index, out)| {
-            self.hash_rows_scalar(rows, index * chunk, out);
-        });
-    }
-
     /// The parents of a level: `out[i]` is the node over `children[2i]` and `children[2i + 1]`.
     ///
     /// # Errors
@@ -84,17 +46,31 @@ impl CommitmentHash {
     pub fn hash_nodes(
         &self,
         children: &[Digest],
-        _kernels: Kernels,
+        kernels: Kernels,
         out: &mut [Digest],
     ) -> Result<(), HashError> {
         assert_eq!(children.len(), 2 * out.len(), "a node has two children");
-        let chunk = self.rows_per_task(2);
-        out.par_chunks_mut(chunk)
-            .zip(children.par_chunks(2 * chunk))
-            .try_for_each(|(out, children)| self.hash_nodes_scalar(children, out))
+        let length = self.rows_per_task(2);
+        out.par_chunks_mut(length).zip(children.par_chunks(2 * length)).try_for_each(|(out, children)| {
+            let done = dispatch(kernels, NodesTask { hash: *self, children, out: &mut *out }).unwrap_or(0);
+            for (out, pair) in out.iter_mut().zip(children.chunks_exact(2)).skip(done) {
+                *out = self.hash_node(&pair[0], &pair[1])?;
+            }
+            Ok(())
+        })
     }
 
-    /// Rows of this many cells that make a task of 50 µs or more; a multiple of 16.
+    fn hash_table(self, rows: Rows<'_>, kernels: Kernels, out: &mut [Digest]) {
+        assert!(rows.capacity() >= out.len(), "the table has a row for every digest");
+        let length = self.rows_per_task(rows.width());
+        out.par_chunks_mut(length).enumerate().for_each(|(index, out)| {
+            let first = index * length;
+            let done = dispatch(kernels, RowsTask { hash: self, rows, first, out: &mut *out }).unwrap_or(0);
+            self.hash_rows_singly(rows, first + done, &mut out[done..]);
+        });
+    }
+
+    /// Rows of this many cells that make a task of 50 µs or more on the fastest kernels; a multiple of 64.
     fn rows_per_task(self, width: usize) -> usize {
         let (hashes, cells_per_hash) = match self.primitive() {
             Primitive::Keccak => (2048, 4),
@@ -102,12 +78,12 @@ impl CommitmentHash {
             Primitive::Poseidon => (128, 2),
             Primitive::Pedersen => (64, 1),
         };
-        (hashes / (1 + width / cells_per_hash)).next_multiple_of(16).max(16)
+        (hashes / (1 + width / cells_per_hash)).next_multiple_of(64).max(64)
     }
 
-    fn hash_rows_scalar(self, rows: Rows<'_>, first_row: usize, out: &mut [Digest]) {
+    fn hash_rows_singly(self, rows: Rows<'_>, first: usize, out: &mut [Digest]) {
         let mut message = Vec::with_capacity(32 * rows.width());
-        for (row, out) in (first_row..).zip(out) {
+        for (row, out) in (first..).zip(out) {
             let cells = (0..rows.width()).map(|column| rows.cell(row, column));
             *out = match self.primitive() {
                 Primitive::Keccak | Primitive::Blake => {
@@ -124,16 +100,72 @@ impl CommitmentHash {
             }
         }
     }
-
-    fn hash_nodes_scalar(self, children: &[Digest], out: &mut [Digest]) -> Result<(), HashError> {
-        for (out, pair) in out.iter_mut().zip(children.chunks_exact(2)) {
-            *out = self.hash_node(&pair[0], &pair[1])?;
-        }
-        Ok(())
-    }
 }
 
 /// The element that the Montgomery representation denotes when it is read as an integer: v·2²⁵⁶.
 fn montgomery_integer(cell: Felt) -> Felt {
     Felt::from_limbs_reduced(cell.to_montgomery_limbs())
+}
+
+/// The leaf digests of the rows from `first`, a multiple of 64: as many as fill whole vectors.
+struct RowsTask<'a> {
+    hash: CommitmentHash,
+    rows: Rows<'a>,
+    first: usize,
+    out: &'a mut [Digest],
+}
+
+impl LaneTask for RowsTask<'_> {
+    /// The number of digests that were made.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> usize {
+        let RowsTask { hash, rows, first, out } = self;
+        let mask = hash.kept_words();
+        match hash.primitive() {
+            Primitive::Keccak => {
+                let blocks = out.as_chunks_mut().0;
+                keccak::hash_rows(l, rows, first / 8, mask, blocks);
+                8 * blocks.len()
+            }
+            Primitive::Blake => {
+                let pairs = out.as_chunks_mut().0;
+                blake2s::hash_rows(l, rows, first / 16, mask, pairs);
+                16 * pairs.len()
+            }
+            Primitive::Poseidon | Primitive::Pedersen => 0,
+        }
+    }
+}
+
+/// The nodes over some children: as many as fill whole vectors.
+struct NodesTask<'a> {
+    hash: CommitmentHash,
+    children: &'a [Digest],
+    out: &'a mut [Digest],
+}
+
+impl LaneTask for NodesTask<'_> {
+    /// The number of nodes that were made.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> usize {
+        let NodesTask { hash, children, out } = self;
+        let mask = hash.kept_words();
+        match hash.primitive() {
+            Primitive::Keccak => {
+                let blocks = out.as_chunks_mut().0;
+                keccak::hash_nodes(l, children.as_chunks().0, mask, blocks);
+                8 * blocks.len()
+            }
+            Primitive::Blake => {
+                let blocks = out.as_chunks_mut().0;
+                blake2s::hash_nodes(l, children.as_chunks().0, mask, blocks);
+                16 * blocks.len()
+            }
+            Primitive::Poseidon | Primitive::Pedersen => 0,
+        }
+    }
 }

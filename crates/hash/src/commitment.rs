@@ -111,6 +111,16 @@ impl CommitmentHash {
         }
     }
 
+    /// The mask over the bytes of a digest, as the four little-endian words that the bytes form.
+    pub(crate) fn kept_words(self) -> [u64; 4] {
+        let kept = self.kept_bytes();
+        std::array::from_fn(|word| {
+            u64::from_le_bytes(std::array::from_fn(
+                |byte| if kept.contains(&(8 * word + byte)) { 0xff } else { 0 },
+            ))
+        })
+    }
+
     fn mask(self, mut digest: Digest) -> Digest {
         let kept = self.kept_bytes();
         for (index, byte) in digest.0.iter_mut().enumerate() {

@@ -18,6 +18,7 @@ mod commitment;
 mod digest;
 mod error;
 mod keccak;
+mod kernels;
 pub mod pedersen;
 pub mod poseidon;
 mod work;

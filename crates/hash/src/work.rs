@@ -10,9 +10,18 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use ashlar_field::Kernels;
+use ashlar_field::{
+    Kernels,
+    lanes::{LaneTask, Lanes, dispatch},
+};
 
-use crate::{Digest, HashError, blake2s::blake2s256, commitment::find_by_name, keccak::keccak256};
+use crate::{
+    Digest, HashError,
+    blake2s::blake2s256,
+    commitment::find_by_name,
+    keccak::keccak256,
+    kernels::{blake2s, keccak},
+};
 
 /// The hash function of the proof of work (Stone v3: the channel's own for a byte channel, else `pow_hash`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,12 +63,12 @@ impl FromStr for ProofOfWorkHash {
 
 /// The puzzle that a channel state sets: everything about it but the nonce.
 #[derive(Clone, Copy)]
-pub(crate) struct Puzzle {
-    pub(crate) hash: ProofOfWorkHash,
+struct Puzzle {
+    hash: ProofOfWorkHash,
     /// I: the digest that every candidate is appended to.
-    pub(crate) prefix: Digest,
+    prefix: Digest,
     /// The largest value that the first 64 bits may have.
-    pub(crate) bound: u64,
+    bound: u64,
 }
 
 impl Puzzle {
@@ -75,7 +84,7 @@ impl Puzzle {
     }
 
     /// Whether the nonce is a solution.
-    pub(crate) fn accepts(&self, nonce: u64) -> bool {
+    fn accepts(&self, nonce: u64) -> bool {
         let mut message = [0; 40];
         message[..32].copy_from_slice(&self.prefix.0);
         message[32..].copy_from_slice(&nonce.to_be_bytes());
@@ -83,9 +92,43 @@ impl Puzzle {
         u64::from_be_bytes([a, b, c, d, e, f, g, h]) <= self.bound
     }
 
-    /// The smallest solution in the range.
-    fn search(&self, nonces: Range<u64>, _kernels: Kernels) -> Option<u64> {
-        nonces.into_iter().find(|&nonce| self.accepts(nonce))
+    /// The smallest solution in the range, which starts and ends at multiples of [`BLOCK`].
+    fn search(&self, nonces: Range<u64>, kernels: Kernels) -> Option<u64> {
+        let mut rest = nonces;
+        while !rest.is_empty() {
+            let Ok(candidate) = dispatch(kernels, SearchTask { puzzle: self, nonces: rest.clone() }) else {
+                return rest.find(|&nonce| self.accepts(nonce));
+            };
+            let first = candidate?;
+            let end = rest.end.min(first + GROUP);
+            if let Some(nonce) = (first..end).find(|&nonce| self.accepts(nonce)) {
+                return Some(nonce);
+            }
+            rest.start = end;
+        }
+        None
+    }
+}
+
+/// Nonces that a vector kernel decides on together, at most.
+const GROUP: u64 = 16;
+
+/// Looks for the first group of nonces that may hold a solution.
+struct SearchTask<'a> {
+    puzzle: &'a Puzzle,
+    nonces: Range<u64>,
+}
+
+impl LaneTask for SearchTask<'_> {
+    type Output = Option<u64>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Option<u64> {
+        let Puzzle { hash, prefix, bound } = self.puzzle;
+        match hash {
+            ProofOfWorkHash::Keccak256 => keccak::search(l, prefix, *bound, self.nonces),
+            ProofOfWorkHash::Blake256 => blake2s::search(l, prefix, *bound, self.nonces),
+        }
     }
 }
 

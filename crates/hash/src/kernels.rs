@@ -1,0 +1,17 @@
+//! The vector forms of the hash functions, written over [`Lanes`](ashlar_field::lanes::Lanes).
+//!
+//! | module | what it computes |
+//! |---|---|
+//! | [`keccak`] | eight Keccak-256 at a time, one in each 64-bit lane |
+//! | [`blake2s`] | sixteen BLAKE2s-256 at a time, one in each 32-bit lane |
+//! | [`poseidon`] | eight Poseidon at a time, and several such groups interleaved |
+//! | [`table`] | the cells of eight consecutive rows as vectors |
+//! | [`digests`] | between digests in memory and vectors of their words |
+//!
+//! Every function is `#[inline(always)]` down to the instructions, and runs inside one rayon task: see
+//! [`ashlar_field::lanes`] for why.
+
+pub(crate) mod blake2s;
+pub(crate) mod digests;
+pub(crate) mod keccak;
+pub(crate) mod table;
