@@ -4,7 +4,7 @@
 //! register holds one limb of eight elements and no kernel ever shuffles. Elements are in Stone's Montgomery form
 //! (radix 2²⁵⁶) and canonical: a canonical element is, byte-swapped, exactly what Stone hashes.
 
-use crate::Felt;
+use crate::{Felt, memory::Groups};
 
 /// Eight consecutive elements, limb-major: `0[limb][lane]`, limbs little-endian, canonical Montgomery form.
 #[repr(C, align(64))]
@@ -48,14 +48,15 @@ pub(crate) const MONTGOMERY_ONE_INVERSE: Felt = match Felt::from_montgomery_limb
 /// A sequence of field elements stored in [`Group`]s. Lanes past the length are zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    groups: Vec<Group>,
+    groups: Groups,
     length: usize,
 }
 
 impl Column {
-    /// A column of `length` zeros.
+    /// A column of `length` zeros. A large one costs nothing until it is written, and is then backed by huge pages
+    /// where the system has them; write it first from the threads that will use it.
     pub fn zeros(length: usize) -> Column {
-        Column { groups: vec![Group::ZERO; length.div_ceil(8)], length }
+        Column { groups: Groups::zeros(length.div_ceil(8)), length }
     }
 
     /// A column with these elements.
@@ -72,7 +73,7 @@ impl Column {
     /// A column of `8 · groups.len()` elements.
     pub fn from_groups(groups: Vec<Group>) -> Column {
         let length = 8 * groups.len();
-        Column { groups, length }
+        Column { groups: Groups::from(groups), length }
     }
 
     /// The number of elements.

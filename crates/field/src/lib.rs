@@ -11,6 +11,7 @@
 //! | [`polynomial`](evaluate_polynomial) | dot products, and values of polynomials at points |
 //! | [`sequences`](geometric_sequence) | geometric sequences and running products |
 //! | [`packed`] | eight elements in five 52-bit limbs: the arithmetic of vector kernels |
+//! | `memory` | allocation of large columns in huge pages |
 //! | [`kernels`](Kernels) | which instruction set the whole-kernel back ends use, chosen once |
 //!
 //! The layout of a column and the choice of kernels are decisions 2 and 3 of the architecture.
@@ -21,6 +22,7 @@ mod felt;
 mod inversion;
 mod kernels;
 pub mod lanes;
+mod memory;
 pub mod packed;
 mod polynomial;
 mod sequences;
