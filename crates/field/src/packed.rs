@@ -60,6 +60,12 @@ impl Multiplier {
             |limb| l.splat(limb),
         ))
     }
+
+    /// The number c·2²⁶⁰ in all eight lanes, to be added to others of that form.
+    #[inline(always)]
+    pub fn addend<L: Lanes>(&self, l: L) -> Lazy<L> {
+        Lazy(self.splat(l).0)
+    }
 }
 
 /// Eight elements in memory as five vectors of 52-bit limbs, ready to be multiplied: tables of constants.
