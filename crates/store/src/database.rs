@@ -71,9 +71,7 @@ impl Store {
             .pragma("recursive_triggers", "ON");
         // Two processes that create the database at once would both try to migrate it: one waits here. The lock is
         // released when the file is closed, however the process ends.
-        let lock_path = folder.join("migration.lock");
-        let lock = fs::File::create(&lock_path).map_err(|source| Error::writing(&lock_path, source))?;
-        lock.lock().map_err(|source| Error::writing(&lock_path, source))?;
+        let lock = lock_migration(folder.join("migration.lock")).await?;
         let cannot_open = |source| Error::database(&path, "the database", "opening", source);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
@@ -140,5 +138,19 @@ impl Store {
 
     pub(crate) fn fault(&self, subject: &str, action: &'static str, source: sqlx::Error) -> Error {
         Error::database(&self.path, subject, action, source)
+    }
+}
+
+/// Waits for the lock that keeps two processes from migrating one database at once. Waiting blocks a thread, so it
+/// is not done on one that runs other tasks, the holder's perhaps.
+async fn lock_migration(path: PathBuf) -> Result<fs::File, Error> {
+    let waiting = tokio::task::spawn_blocking(move || {
+        let file = fs::File::create(&path).map_err(|source| Error::writing(&path, source))?;
+        file.lock().map_err(|source| Error::writing(&path, source))?;
+        Ok(file)
+    });
+    match waiting.await {
+        Ok(locked) => locked,
+        Err(cancelled) => Err(Error::Unwritable { path: PathBuf::new(), source: cancelled.into() }),
     }
 }
