@@ -28,10 +28,22 @@ fn the_composition_of_the_shared_vectors_is_what_stone_sent() {
         eprintln!("skipped: no shared vectors (set ASHLAR_VECTORS)");
         return;
     };
-    for part in ["stone", "integrity"] {
+    for part in ["integrity", "stone"] {
         let proofs = annotated_proofs(&folder.join(part));
         assert!(!proofs.is_empty(), "{part}");
-        let wrong: Vec<&str> = proofs.iter().filter(|p| {let a=p.air(); let ok=a.constraint_system().mask.len()==p.mask_values.len() && {let (x,y)=evaluate_composition(&a,p); x==y}; eprintln!("{} {ok}", p.name); !ok}).map(|p| p.name.as_str()).collect();
+        let wrong: Vec<&str> = proofs
+            .iter()
+            .filter(|p| {
+                let a = p.air();
+                let ok = a.constraint_system().mask.len() == p.mask_values.len() && {
+                    let (x, y) = evaluate_composition(&a, p);
+                    x == y
+                };
+                eprintln!("{} {ok}", p.name);
+                !ok
+            })
+            .map(|p| p.name.as_str())
+            .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }

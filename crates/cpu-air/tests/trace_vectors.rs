@@ -3,73 +3,78 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use ashlar_cpu_air::{air::CpuAir, layout, trace::CpuWitness};
-use ashlar_field::{Column, Felt};
+use ashlar_cpu_air::{
+    air::CpuAir,
+    layout,
+    statement::{self, StoneVersion},
+    trace::CpuWitness,
+};
+use ashlar_field::{Column, Felt, batch_inverse};
 use ashlar_stark::air::{Air, Witness};
 
 mod vectors;
 use vectors::Proof;
 
-/// The coefficients of the polynomial with these values on the subgroup of order 2^log: a plain inverse transform.
-fn interpolate(column: &Column) -> Vec<Felt> {
-    let mut values = column.to_felts();
-    let log = values.len().ilog2();
-    let mut generator = Felt::subgroup_generator(log).unwrap().inverse().unwrap();
-    let mut half = values.len() / 2;
-    while half > 0 {
-        let mut twiddles = vec![Felt::ONE; half];
-        for index in 1..half {
-            twiddles[index] = twiddles[index - 1] * generator;
-        }
-        for block in values.chunks_mut(2 * half) {
-            let (low, high) = block.split_at_mut(half);
-            for ((a, b), &twiddle) in low.iter_mut().zip(high).zip(&twiddles) {
-                (*a, *b) = (*a + *b, (*a - *b) * twiddle);
-            }
-        }
-        generator = generator.square();
-        half /= 2;
-    }
-    let scale = Felt::from_u64(1 << log).inverse().unwrap();
-    let reversed = |index: usize| if log == 0 { 0 } else { index.reverse_bits() >> (usize::BITS - log) };
-    (0..values.len()).map(|index| values[reversed(index)] * scale).collect()
+/// Evaluates columns at z·g^row from their values on ⟨g⟩ alone.
+///
+/// f(z·g^r) = (z^N − 1)/N · Σ_j f(g^(j+r))·g^j/(z − g^j): one table of weights serves all columns and rows.
+struct Oracle {
+    weights: Vec<Felt>,
 }
 
-fn evaluate(coefficients: &[Felt], point: Felt) -> Felt {
-    coefficients.iter().rev().fold(Felt::ZERO, |sum, &coefficient| sum * point + coefficient)
+impl Oracle {
+    fn new(log_length: u32, point: Felt) -> Oracle {
+        let length = 1usize << log_length;
+        let generator = Felt::subgroup_generator(log_length).unwrap();
+        let powers = |start: Felt| std::iter::successors(Some(start), move |power| Some(*power * generator));
+        let mut weights: Vec<Felt> = powers(Felt::ONE).take(length).map(|power| point - power).collect();
+        batch_inverse(&mut weights);
+        let scale = (point.pow_power_of_two(log_length) - Felt::ONE)
+            * Felt::from_u64(length as u64).inverse().unwrap();
+        for (weight, power) in weights.iter_mut().zip(powers(scale)) {
+            *weight *= power;
+        }
+        Oracle { weights }
+    }
+
+    fn evaluate(&self, column: &Column, row: u64) -> Felt {
+        let shifted = |index: usize| column.get((index + row as usize) % column.len());
+        self.weights.iter().enumerate().map(|(index, &weight)| weight * shifted(index)).sum()
+    }
 }
 
 /// Compares all columns of a run with an annotated proof of it; at most `per_column` cells of each column.
 fn check_columns(case: &Path, variant: &Path, per_column: usize) {
     let proof = Proof::read(&variant.join("proof.json"));
-    assert!(proof.is_annotated(), "{} needs annotations", variant.display());
     let execution = vectors::execution(case);
     let public = &execution.public_input;
     let layout = layout::for_public_input(&public.layout, &public.dynamic_params).unwrap();
     let air = CpuAir::new(&layout, public).unwrap();
+    let layers =
+        proof.parameter("/n_verifier_friendly_commitment_layers").map_or(0, |value| value.as_u64().unwrap());
+    let page_hash =
+        proof.parameter("/statement/page_hash").map_or("keccak256", |value| value.as_str().unwrap());
+    let seed =
+        statement::seed(public, &layout, StoneVersion::Stone6, layers, page_hash.parse().unwrap()).unwrap();
+    let mask = &air.constraint_system().mask;
+    let sampling = proof.sampling(&seed, air.interaction_element_count(), mask.len() + 2);
+    assert_eq!(sampling.interaction_elements.len(), air.interaction_element_count());
+    assert_eq!(sampling.values.len(), mask.len() + 2);
     let mut witness = CpuWitness::new(&layout, execution);
     let mut columns = witness.first_trace().unwrap();
     assert_eq!(columns.len(), air.trace_widths()[0]);
-    let elements = proof.interaction_elements();
-    assert_eq!(elements.len(), air.interaction_element_count());
-    columns.extend(witness.interaction_trace(&elements).unwrap());
+    columns.extend(witness.interaction_trace(&sampling.interaction_elements).unwrap());
 
-    let (point, values) = proof.out_of_domain();
-    let mask = &air.constraint_system().mask;
-    assert_eq!(values.len(), mask.len() + 2);
-    let generator = Felt::subgroup_generator(air.log_trace_length()).unwrap();
+    let oracle = Oracle::new(air.log_trace_length(), sampling.point);
     let mut cells: BTreeMap<usize, Vec<(u64, Felt)>> = BTreeMap::new();
-    for (cell, &value) in mask.iter().zip(&values) {
+    for (cell, &value) in mask.iter().zip(&sampling.values) {
         cells.entry(cell.column).or_default().push((cell.row, value));
     }
     let mut wrong = Vec::new();
     for (&column, cells) in &cells {
-        let coefficients = interpolate(&columns[column]);
-        for &(row, value) in cells.iter().take(per_column) {
-            if evaluate(&coefficients, point * generator.pow(row)) != value {
-                wrong.push(column);
-                break;
-            }
+        let is_wrong = |&(row, value): &(u64, Felt)| oracle.evaluate(&columns[column], row) != value;
+        if cells.iter().take(per_column).any(is_wrong) {
+            wrong.push(column);
         }
     }
     assert!(wrong.is_empty(), "{}: wrong columns {wrong:?}", variant.display());
@@ -114,4 +119,49 @@ fn dynamic_columns_with_pedersen_and_range_checks_are_those_of_the_published_pro
 #[test]
 fn dynamic_columns_with_all_builtins_but_keccak_are_those_of_the_published_proof() {
     check_shared("dynamic_8192_allbuiltins", "keccak_vf10", 3);
+}
+
+#[test]
+fn small_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("small_8192_builtins", "keccak_vf10", 3);
+}
+
+#[test]
+fn dex_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("dex_8192_builtins", "keccak_vf10", 3);
+}
+
+#[test]
+fn all_solidity_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("all_solidity_16384_builtins", "keccak_vf10", 3);
+}
+
+#[test]
+fn recursive_with_poseidon_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("recursive_with_poseidon_32768_builtins", "keccak_vf10", 3);
+}
+
+#[test]
+fn recursive_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("recursive_131072_builtins", "keccak_vf10", 1);
+}
+
+#[test]
+fn recursive_large_output_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("recursive_large_output_131072_builtins", "blake_vf10", 1);
+}
+
+#[test]
+fn starknet_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("starknet_131072_builtins", "keccak_vf10", 1);
+}
+
+#[test]
+fn starknet_with_keccak_columns_are_those_of_the_published_proof() {
+    check_shared("starknet_with_keccak_32768_fib", "keccak_vf10", 1);
+}
+
+#[test]
+fn starknet_with_keccak_columns_with_real_instances_are_those_of_the_published_proof() {
+    check_shared("starknet_with_keccak_32768_builtins", "blake_vf10", 1);
 }

@@ -12,8 +12,10 @@
 //! The order of writing is irrelevant but for the finalisation: range-check pool, then the memory cells of the
 //! range-check builtins (whose fillers take what the pool was filled with), diluted pool, memory pool.
 
+mod bitwise;
 mod columns;
 mod cpu;
+mod ec_op;
 mod ec_subset_sum;
 mod ecdsa;
 mod error;
@@ -21,6 +23,7 @@ mod instances;
 mod interaction;
 mod memory_pool;
 mod pedersen;
+mod poseidon;
 mod range_check;
 mod value_pool;
 mod witness;

@@ -4,13 +4,14 @@ use ashlar_field::{Column, Felt};
 use ashlar_stark::air::Witness;
 
 use super::{
+    bitwise,
     columns::Columns,
-    cpu, ecdsa,
+    cpu, ec_op, ecdsa,
     error::{Pool, TraceError},
     instances::Segment,
     interaction,
     memory_pool::{FilledMemory, MemoryPool},
-    pedersen,
+    pedersen, poseidon,
     range_check::RangeChecks,
     value_pool::{FilledPool, ValuePool, diluted_felts, small_felts},
 };
@@ -99,7 +100,7 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
     // `statement::check` has bounded both by 2^16.
     let bounds = (public.rc_min as u16, public.rc_max as u16);
     let mut range_check = new_pool(layout, Pool::RangeCheck, "range_check16_pool", length, bounds)?;
-    let diluted = match layout.has_diluted() {
+    let mut diluted = match layout.has_diluted() {
         true => Some(new_pool(layout, Pool::Diluted, "diluted_pool", length, (0, u16::MAX))?),
         false => None,
     };
@@ -113,6 +114,15 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
     }
     if let Some(segment) = segment(Builtin::Ecdsa)? {
         ecdsa::write(layout, segment, &private.ecdsa, &mut columns, &mut memory)?;
+    }
+    if let (Some(segment), Some(diluted)) = (segment(Builtin::Bitwise)?, diluted.as_mut()) {
+        bitwise::write(layout, segment, &private.bitwise, &mut memory, diluted)?;
+    }
+    if let Some(segment) = segment(Builtin::EcOp)? {
+        ec_op::write(layout, segment, &private.ec_op, &mut columns, &mut memory)?;
+    }
+    if let Some(segment) = segment(Builtin::Poseidon)? {
+        poseidon::write(layout, segment, &private.poseidon, &mut columns, &mut memory)?;
     }
     let mut range_checks = Vec::new();
     if let Some(segment) = segment(Builtin::RangeCheck)? {

@@ -39,10 +39,8 @@ pub fn fixtures() -> PathBuf {
 
 /// The folder with reference vectors that are too large for the repository.
 pub fn shared_vectors() -> Option<PathBuf> {
-    let folder = std::env::var_os("ASHLAR_VECTORS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("ASHLAR_VECTORS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"), PathBuf::from);
     folder.is_dir().then_some(folder)
 }
 
@@ -77,8 +75,10 @@ fn number(value: &Value) -> u64 {
 
 fn read_public_input(json: &Value) -> PublicInput {
     let segments = json["memory_segments"].as_object().unwrap().iter().map(|(name, segment)| {
-        let segment =
-            MemorySegment { begin_addr: number(&segment["begin_addr"]), stop_ptr: number(&segment["stop_ptr"]) };
+        let segment = MemorySegment {
+            begin_addr: number(&segment["begin_addr"]),
+            stop_ptr: number(&segment["stop_ptr"]),
+        };
         (name.clone(), segment)
     });
     let cells = json["public_memory"].as_array().unwrap().iter().map(|cell| PublicMemoryCell {
@@ -209,7 +209,8 @@ pub fn evaluate_composition(air: &CpuAir, proof: &AnnotatedProof) -> (Felt, Felt
     for constraint in &system.constraints {
         if let Some((expression, domain)) = &constraint.body {
             let numerator = point.evaluate(expression, &mut known);
-            sum += weight * numerator * evaluate_vanishing(domain, log_length, proof.point).inverse().unwrap();
+            sum +=
+                weight * numerator * evaluate_vanishing(domain, log_length, proof.point).inverse().unwrap();
         }
         weight *= proof.alpha;
     }

@@ -14,6 +14,7 @@ use ashlar_cpu_air::input::{
     RangeCheckInstance, RegisterState,
 };
 use ashlar_field::Felt;
+use ashlar_hash::{CommitmentHash, poseidon};
 use serde_json::Value;
 
 /// The vectors in the repository.
@@ -246,6 +247,40 @@ impl Proof {
     /// A parameter by its path, `None` where the file leaves it to the default.
     pub(crate) fn parameter(&self, path: &str) -> Option<&Value> {
         self.json["proof_parameters"].pointer(path)
+    }
+}
+
+/// What the column oracle needs of a proof.
+pub(crate) struct Sampling {
+    pub(crate) interaction_elements: Vec<Felt>,
+    pub(crate) point: Felt,
+    /// The values of the mask at the point, then those of the composition.
+    pub(crate) values: Vec<Felt>,
+}
+
+impl Proof {
+    /// From the annotations, or, where there are none, from the proof's bytes by way of the Poseidon channel.
+    pub(crate) fn sampling(&self, seed: &[u8], interaction_elements: usize, values: usize) -> Sampling {
+        if self.is_annotated() {
+            let (point, values) = self.out_of_domain();
+            return Sampling { interaction_elements: self.interaction_elements(), point, values };
+        }
+        assert_eq!(self.parameter("/channel_hash").unwrap(), "poseidon3");
+        assert_eq!(self.parameter("/verifier_friendly_channel_updates").unwrap(), true);
+        let digits = self.json["proof_hex"].as_str().unwrap().trim_start_matches("0x");
+        let mut words = (0..digits.len() / 64)
+            .map(|word| format!("0x{}", &digits[64 * word..64 * (word + 1)]).parse::<Felt>().unwrap());
+        let mut state = CommitmentHash::Poseidon3.hash_bytes(seed).unwrap().to_felt().unwrap();
+        let mut send = || {
+            state = poseidon::hash_many(&[state + Felt::ONE, words.next().unwrap()]);
+            state
+        };
+        let draw = |state: Felt, counter: usize| poseidon::hash_pair(state, Felt::from_u64(counter as u64));
+        let state = send();
+        let interaction_elements = (0..interaction_elements).map(|counter| draw(state, counter)).collect();
+        send(); // The interaction trace; the composition's coefficient follows.
+        let point = draw(send(), 0);
+        Sampling { interaction_elements, point, values: words.take(values).collect() }
     }
 }
 
