@@ -11,6 +11,7 @@
 
 pub(crate) mod opening;
 pub(crate) mod plan;
+pub(crate) mod tree;
 
 use crate::StarkParameters;
 

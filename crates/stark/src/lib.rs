@@ -6,6 +6,8 @@
 //! | [`parameters`](StarkParameters) | the parameters of a proof and the conditions they must meet |
 //! | [`security`](Security) | the bits of security that parameters give |
 //! | [`verifier`](verify) | accepts or rejects a proof |
+//! | [`prover`](prove) | makes a proof |
+//! | `program` | bytecode over whole columns: constraints and quotient for the prover |
 //! | `channel` | Fiat–Shamir randomness, annotations |
 //! | `commitment` | Merkle trees over tables, and what opens their rows |
 //! | `fri` | the low-degree test |
@@ -21,6 +23,8 @@ mod error;
 mod fri;
 mod graph;
 mod parameters;
+mod program;
+mod prover;
 mod security;
 mod vanishing;
 mod verifier;
@@ -29,6 +33,13 @@ pub use channel::{record::ProofStatistics, scope::Scope};
 pub use error::VerifyError;
 pub use parameters::{
     FriParameters, MAX_LOG_EVALUATION_DOMAIN, MAX_QUERIES, ParametersError, StarkParameters,
+};
+pub use prover::{
+    Proof, ProveOptions,
+    error::ProveError,
+    progress::{Observer, Phase, Progress},
+    prove,
+    trace::StoragePolicy,
 };
 pub use security::Security;
 pub use verifier::{Verified, verify};

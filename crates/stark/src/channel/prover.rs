@@ -30,6 +30,11 @@ impl ProverChannel {
         self.query_phase = true;
     }
 
+    /// Bytes of proof so far.
+    pub(crate) fn proof_length(&self) -> usize {
+        self.proof.len()
+    }
+
     /// The proof and its record.
     pub(crate) fn finish(self) -> (Vec<u8>, Record) {
         (self.proof, self.record)

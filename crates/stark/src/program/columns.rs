@@ -1,0 +1,148 @@
+//! The operands of programs, and the order in which programs visit rows.
+//!
+//! **Block order.** In a bit-reversed coset the eight elements of a group are rows {j + k·N/8}, k = 0 … 7, lane λ
+//! holding k = bitrev(λ). Block order keeps the groups but sorts them by j: group j, lane λ is row j + bitrev(λ)·N/8.
+//! The neighbour r rows on of a whole group is then group (j + r) mod N/8, with its lanes rotated where that wraps:
+//! every access is to a whole group, and consecutive blocks read consecutive memory.
+
+use ashlar_field::{Felt, Group};
+use rayon::prelude::*;
+
+use crate::domain::reverse_bits;
+
+/// A column or table that a program reads.
+#[derive(Clone, Copy)]
+pub(crate) enum ColumnData<'a> {
+    /// N values in block order.
+    Full(&'a [Group]),
+    /// One period of a column with a period (a power of two) of at most N/8 rows: the same value in all lanes.
+    Periodic(&'a [Felt]),
+}
+
+/// A table that belongs to a program.
+pub(crate) enum Table {
+    /// As [`ColumnData::Full`].
+    Full(Vec<Group>),
+    /// As [`ColumnData::Periodic`].
+    Periodic(Vec<Felt>),
+}
+
+impl Table {
+    /// A column of N rows that repeats these values, a power of two many.
+    pub(crate) fn new(values: Vec<Felt>, length: usize) -> Table {
+        if values.len() <= length / 8 {
+            return Table::Periodic(values);
+        }
+        let mut groups = vec![Group::ZERO; length / 8];
+        groups.par_iter_mut().enumerate().for_each(|(j, group)| {
+            for lane in 0..8 {
+                group.set(lane, values[(j + row_block(lane) * length / 8) % values.len()]);
+            }
+        });
+        Table::Full(groups)
+    }
+
+    pub(crate) fn data(&self) -> ColumnData<'_> {
+        match self {
+            Table::Full(groups) => ColumnData::Full(groups),
+            Table::Periodic(values) => ColumnData::Periodic(values),
+        }
+    }
+}
+
+/// k for a lane: the group's row in the k-th eighth of the trace.
+#[inline]
+pub(crate) fn row_block(lane: usize) -> usize {
+    reverse_bits(lane as u64, 3) as usize
+}
+
+/// The lanes to read for a rotation by `blocks` eighths of the trace: lane λ of the result is this lane.
+#[inline]
+pub(crate) fn rotated_lanes(blocks: usize) -> [u64; 8] {
+    std::array::from_fn(|lane| reverse_bits(((row_block(lane) + blocks) % 8) as u64, 3))
+}
+
+/// The group and the rotation at which to find the rows `offset` after those of `group`.
+#[inline]
+pub(crate) fn locate(group: usize, offset: u64, groups: usize) -> (usize, usize) {
+    let at = group + (offset as usize & (8 * groups - 1));
+    (at & (groups - 1), (at / groups) & 7)
+}
+
+/// Takes groups from bit-reversed to block order, or back: the permutation is its own inverse.
+pub(crate) fn swap_block_order(groups: &mut [Group]) {
+    let bits = groups.len().max(1).ilog2();
+    for j in 0..groups.len() {
+        let other = reverse_bits(j as u64, bits) as usize;
+        if j < other {
+            groups.swap(j, other);
+        }
+    }
+}
+
+/// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`.
+pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize) -> Vec<Group> {
+    const CHUNK: usize = 512;
+    let mut points = vec![Group::ZERO; groups];
+    let eighth = generator.pow(groups as u64);
+    points.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, points)| {
+        let start = shift * generator.pow((chunk * CHUNK) as u64);
+        let mut lanes: [Felt; 8] = std::array::from_fn(|lane| start * eighth.pow(row_block(lane) as u64));
+        for group in points {
+            for (lane, value) in lanes.iter_mut().enumerate() {
+                group.set(lane, *value);
+                *value *= generator;
+            }
+        }
+    });
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_after_a_group_are_where_locate_says() {
+        let groups = 4;
+        let row = |group: usize, lane: usize| group + row_block(lane) * groups;
+        for group in 0..groups {
+            for offset in [0u64, 1, 3, 4, 9, 31, 32 + 5] {
+                let (at, blocks) = locate(group, offset, groups);
+                let lanes = rotated_lanes(blocks);
+                for lane in 0..8 {
+                    let expected = (row(group, lane) + offset as usize) % (8 * groups);
+                    assert_eq!(row(at, lanes[lane] as usize), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn block_order_sorts_a_bit_reversed_coset() {
+        let length = 64u64;
+        let mut groups: Vec<Group> = (0..8u64)
+            .map(|group| {
+                let mut out = Group::ZERO;
+                (0..8)
+                    .for_each(|lane| out.set(lane, Felt::from_u64(reverse_bits(8 * group + lane as u64, 6))));
+                out
+            })
+            .collect();
+        swap_block_order(&mut groups);
+        for (j, group) in groups.iter().enumerate() {
+            for lane in 0..8 {
+                let row = j + row_block(lane) * length as usize / 8;
+                assert_eq!(group.get(lane), Felt::from_u64(row as u64));
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_table_is_spread_over_the_lanes() {
+        let values: Vec<Felt> = (0..16).map(Felt::from_u64).collect();
+        let Table::Full(groups) = Table::new(values.clone(), 32) else { panic!("period above N/8") };
+        assert_eq!(groups[3].get(5), values[(3 + row_block(5) * 4) % 16]);
+        assert!(matches!(Table::new(values, 128), Table::Periodic(_)));
+    }
+}

@@ -1,0 +1,194 @@
+//! Runs a program eight rows at a time, on whichever vectors the processor has.
+
+use ashlar_field::{
+    Group, Kernels,
+    lanes::{LaneTask, Lanes, dispatch},
+    packed::{Accumulator, Lazy, LazyGroup, Low52, Stored},
+};
+
+use super::{
+    BLOCK, Factor, Instruction, Program, Source,
+    columns::{ColumnData, locate, rotated_lanes},
+};
+
+/// Writes the results for the groups from `first` on; `false`, and nothing written, without vectors.
+pub(super) fn run(
+    program: &Program,
+    columns: &[ColumnData<'_>],
+    kernels: Kernels,
+    groups: usize,
+    first: usize,
+    out: &mut [Group],
+) -> bool {
+    let rotations = std::array::from_fn(rotated_lanes);
+    dispatch(kernels, Task { program, columns, rotations, groups, first, out }).is_ok()
+}
+
+struct Task<'a> {
+    program: &'a Program,
+    columns: &'a [ColumnData<'a>],
+    /// By eighths of the trace.
+    rotations: [[u64; 8]; 8],
+    groups: usize,
+    first: usize,
+    out: &'a mut [Group],
+}
+
+/// What an instruction reads from: the operands of one task, without its output.
+struct Operands<'a> {
+    program: &'a Program,
+    columns: &'a [ColumnData<'a>],
+    rotations: [[u64; 8]; 8],
+    groups: usize,
+}
+
+impl LaneTask for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Task { program, columns, rotations, groups, first, out } = self;
+        let operands = Operands { program, columns, rotations, groups };
+        let mut registers = vec![LazyGroup::ZERO; program.registers * BLOCK];
+        for (index, out) in out.chunks_mut(BLOCK).enumerate() {
+            run_block(l, &operands, first + index * BLOCK, &mut registers, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn run_block<L: Lanes>(
+    l: L,
+    operands: &Operands<'_>,
+    first: usize,
+    registers: &mut [LazyGroup],
+    out: &mut [Group],
+) {
+    let count = out.len();
+    let mut accumulators = [Accumulator::zero(l); BLOCK];
+    for instruction in &operands.program.instructions {
+        match *instruction {
+            Instruction::Add { a, b, to, fold } => {
+                for i in 0..count {
+                    let a = operands.lazy(l, registers, a, first, i);
+                    let b = operands.lazy(l, registers, b, first, i);
+                    let sum = a.add(l, b);
+                    let sum = if fold { sum.normalize(l).fold(l) } else { sum };
+                    sum.store(l, &mut registers[to as usize * BLOCK + i]);
+                }
+            }
+            Instruction::Subtract { a, b, to, fold } => {
+                for i in 0..count {
+                    let a = operands.lazy(l, registers, a, first, i);
+                    let b = operands.lazy(l, registers, b, first, i);
+                    let difference = a.sub(l, b);
+                    let difference = if fold { difference.normalize(l).fold(l) } else { difference };
+                    difference.store(l, &mut registers[to as usize * BLOCK + i]);
+                }
+            }
+            Instruction::Multiply { a, b, to } => {
+                for i in 0..count {
+                    let a = operands.factor_x16(l, registers, a, first, i);
+                    let b = operands.factor(l, registers, b, first, i);
+                    a.mul(l, b).store(l, &mut registers[to as usize * BLOCK + i]);
+                }
+            }
+            Instruction::Accumulate { constant, value } => {
+                let constant = operands.program.multipliers[constant as usize].splat(l);
+                for i in 0..count {
+                    let value = operands.factor(l, registers, value, first, i);
+                    accumulators[i] = accumulators[i].add_product(l, constant, value);
+                }
+            }
+            Instruction::Reduce { to } => {
+                for i in 0..count {
+                    accumulators[i].reduce(l).store(l, &mut registers[to as usize * BLOCK + i]);
+                    accumulators[i] = Accumulator::zero(l);
+                }
+            }
+        }
+    }
+    for (i, out) in out.iter_mut().enumerate() {
+        // Sums are kept narrow enough for this by the builder.
+        let value = operands.lazy(l, registers, operands.program.output, first, i);
+        value.normalize(l).fold(l).canonical(l).store(l, out);
+    }
+}
+
+impl Operands<'_> {
+    /// A column at the rows of group `first + i`, moved on by `offset`.
+    #[inline(always)]
+    fn stored<L: Lanes>(&self, l: L, index: u32, offset: u64, group: usize) -> Stored<L> {
+        let (at, blocks) = locate(group, offset, self.groups);
+        match self.columns[index as usize] {
+            ColumnData::Full(column) => {
+                let value = Stored::load(l, &column[at]);
+                if blocks == 0 { value } else { value.permute(l, l.load(&self.rotations[blocks])) }
+            }
+            ColumnData::Periodic(values) => Stored::splat(l, values[at & (values.len() - 1)]),
+        }
+    }
+
+    #[inline(always)]
+    fn lazy<L: Lanes>(
+        &self,
+        l: L,
+        registers: &[LazyGroup],
+        source: Source,
+        first: usize,
+        i: usize,
+    ) -> Lazy<L> {
+        match source {
+            Source::Register(register) => Lazy::load(l, &registers[register as usize * BLOCK + i]),
+            Source::Column { index, offset } => self.stored(l, index, offset, first + i).to_lazy(l),
+            Source::Constant(constant) => {
+                Stored::splat(l, self.program.constants[constant as usize]).to_lazy(l)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn in_range<L: Lanes>(l: L, value: Lazy<L>, factor: Factor) -> Lazy<L> {
+        let value = if factor.fold { value.normalize(l).fold(l) } else { value };
+        if factor.bias == 0 { value } else { value.bias(l, u64::from(factor.bias)) }
+    }
+
+    /// The operand in stored form.
+    #[inline(always)]
+    fn factor<L: Lanes>(
+        &self,
+        l: L,
+        registers: &[LazyGroup],
+        factor: Factor,
+        first: usize,
+        i: usize,
+    ) -> Low52<L> {
+        match factor.source {
+            Source::Column { index, offset } => self.stored(l, index, offset, first + i).unpack(l),
+            source => Self::in_range(l, self.lazy(l, registers, source, first, i), factor).carry(l),
+        }
+    }
+
+    /// Sixteen times the operand; a constant as a multiplier, which carries the factor already.
+    #[inline(always)]
+    fn factor_x16<L: Lanes>(
+        &self,
+        l: L,
+        registers: &[LazyGroup],
+        factor: Factor,
+        first: usize,
+        i: usize,
+    ) -> Low52<L> {
+        match factor.source {
+            Source::Column { index, offset } => self.stored(l, index, offset, first + i).unpack_x16(l),
+            Source::Constant(constant) => self.program.multipliers[constant as usize].splat(l),
+            source @ Source::Register(_) => {
+                let value = Self::in_range(l, self.lazy(l, registers, source, first, i), factor);
+                let double = value.add(l, value);
+                let four = double.add(l, double);
+                let eight = four.add(l, four);
+                eight.add(l, eight).carry(l)
+            }
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The prover: the flow of the protocol, in the order of the proof.
+//!
+//! | module | what it computes |
+//! |---|---|
+//! | [`trace`] | extensions and commitments of traces |
+//! | [`tables`] | known columns on a coset |
+//! | [`composition`] | the constraints as one polynomial |
+//! | [`quotient`] | out-of-domain values and the quotient that ties them to the columns |
+//! | [`layers`] | the layers of the low-degree test |
+//! | [`diagnosis`] | which constraint a trace violates |
+//! | [`progress`] | progress and cancellation |
+//! | [`error`] | the ways to fail |
+
+pub(crate) mod composition;
+mod diagnosis;
+pub(crate) mod error;
+mod layers;
+pub(crate) mod progress;
+mod quotient;
+mod tables;
+pub(crate) mod trace;
+
+use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_hash::find_nonce;
+use ashlar_ntt::{interpolate, interpolate_coset};
+
+use crate::{
+    StarkParameters,
+    air::{Air, Witness},
+    channel::{
+        prover::ProverChannel,
+        randomness::Randomness,
+        record::{Printed, ProofStatistics, Record},
+        scope::Scope,
+    },
+    commitment::{plan::DecommitmentPlan, printed_in_full, tree::OpeningError},
+    domain::EvaluationDomain,
+    fri::FriLayers,
+    program::columns::swap_block_order,
+    verifier::constraints_at_point,
+};
+use composition::Composition;
+use error::ProveError;
+use layers::{CommittedLayer, fold};
+use progress::{Observer, Phase, Progress};
+use trace::{CommitError, CommittedTrace, StoragePolicy, row_of};
+
+/// How to prove; none of it but `annotate` changes the result.
+#[derive(Clone, Debug)]
+pub struct ProveOptions<'a> {
+    /// The kernels of all heavy work.
+    pub kernels: Kernels,
+    /// The protocol's name in annotations (Stone: `cpu air`), or `None` for no annotations.
+    pub annotate: Option<&'a str>,
+    /// What to keep in memory.
+    pub storage: StoragePolicy,
+    /// Finish the proof even if the trace violates the constraints; a verifier rejects it. For tests of verifiers.
+    pub skip_consistency_check: bool,
+}
+
+impl Default for ProveOptions<'_> {
+    fn default() -> Self {
+        ProveOptions {
+            kernels: Kernels::current(),
+            annotate: None,
+            storage: StoragePolicy::default(),
+            skip_consistency_check: false,
+        }
+    }
+}
+
+/// A finished proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The bytes that a verifier reads.
+    pub bytes: Vec<u8>,
+    /// What they are made of.
+    pub statistics: ProofStatistics,
+    /// Stone's annotations, if asked for.
+    pub annotations: Option<Vec<String>>,
+}
+
+/// Proves that the witness satisfies the AIR instance. The same bytes on every machine and any number of threads.
+///
+/// `seed` is the statement's seed, as for [`verify`](crate::verify()). Work runs on the current rayon pool.
+///
+/// # Errors
+/// Parameters that admit no proof, a witness that cannot make its trace, a trace that violates a constraint, or
+/// cancellation.
+pub fn prove<W: Witness>(
+    air: &dyn Air,
+    witness: &mut W,
+    seed: &[u8],
+    parameters: &StarkParameters,
+    options: &ProveOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<Proof, ProveError<W::Error>> {
+    let log_trace_length = air.log_trace_length();
+    parameters.validate(log_trace_length)?;
+    if log_trace_length < 3 {
+        return Err(ProveError::TraceTooShort { log_trace_length });
+    }
+    let domain = EvaluationDomain::new(log_trace_length, parameters.log_n_cosets)
+        .ok_or(ProveError::Air("the evaluation domain is too large"))?;
+    let digest = parameters.seed_hash().hash_bytes(seed)?;
+    let randomness = Randomness::new(parameters.channel_hash, digest)?;
+    let channel = ProverChannel::new(randomness, Record::new(options.annotate));
+    Prover { air, parameters, options, observer, domain, channel }.run(witness)
+}
+
+struct Prover<'a> {
+    air: &'a dyn Air,
+    parameters: &'a StarkParameters,
+    options: &'a ProveOptions<'a>,
+    observer: &'a dyn Observer,
+    domain: EvaluationDomain,
+    channel: ProverChannel,
+}
+
+type Outcome<T, W> = Result<T, ProveError<<W as Witness>::Error>>;
+
+impl Prover<'_> {
+    fn run<W: Witness>(mut self, witness: &mut W) -> Outcome<Proof, W> {
+        let system = self.air.constraint_system();
+        let [first_width, interaction_width] = self.air.trace_widths();
+        self.report::<W>(Phase::FirstTrace, 0, 1)?;
+        let columns = witness.first_trace().map_err(ProveError::Witness)?;
+        let first =
+            self.commit_trace::<W>(columns, first_width, Phase::FirstCommitment, Scope::TraceCommitment)?;
+        let elements: Vec<Felt> = (0..self.air.interaction_element_count())
+            .map(|k| self.channel.draw_felt(Scope::Interaction, format_args!("Interaction element #{k}")))
+            .collect();
+        self.report::<W>(Phase::InteractionTrace, 0, 1)?;
+        let columns = witness.interaction_trace(&elements).map_err(ProveError::Witness)?;
+        let interaction = self.commit_trace::<W>(
+            columns,
+            interaction_width,
+            Phase::InteractionCommitment,
+            Scope::InteractionCommitment,
+        )?;
+        let label = "Constraint polynomial random element";
+        let alpha = self.channel.draw_felt(Scope::Original, format_args!("{label}"));
+        let values = self.air.parameters(&elements).ok_or(ProveError::DegenerateRandomness)?;
+        let composition = self.compose::<W>(&first, &interaction, alpha, &values)?;
+        let point = self.channel.draw_felt(Scope::OutOfDomainValues, format_args!("Evaluation point"));
+
+        self.report::<W>(Phase::OutOfDomain, 0, 1)?;
+        let coefficients: Vec<&Column> = first.coefficients.iter().chain(&interaction.coefficients).collect();
+        let kernels = self.options.kernels;
+        let mut out_of_domain =
+            quotient::mask_values(&coefficients, &system.mask, &self.domain, point, kernels);
+        out_of_domain.extend(
+            composition.coefficients.iter().flat_map(|part| {
+                ashlar_field::evaluate_polynomial(part.groups(), &[point.square()], kernels)
+            }),
+        );
+        self.send_out_of_domain(&out_of_domain)?;
+        if !self.options.skip_consistency_check {
+            self.check_consistency::<W>(&elements, alpha, point, &out_of_domain, &coefficients, &values)?;
+        }
+        let beta = self.channel.draw_felt(Scope::OutOfDomain, format_args!("{label}"));
+        let traces = [first, interaction, composition];
+        let quotient = self.quotient::<W>(&traces, &out_of_domain, point, beta)?;
+        self.low_degree_test::<W>(&traces, quotient)?;
+        let (bytes, record) = self.channel.finish();
+        let (statistics, annotations) = record.finish();
+        Ok(Proof { bytes, statistics, annotations })
+    }
+
+    /// Reports progress; an error if the observer cancels.
+    fn report<W: Witness>(&self, phase: Phase, done: u64, total: u64) -> Outcome<(), W> {
+        let proof_bytes = self.channel.proof_length() as u64;
+        self.observer.progress(Progress { phase, done, total, proof_bytes });
+        if self.observer.is_cancelled() { Err(ProveError::Cancelled { phase }) } else { Ok(()) }
+    }
+
+    /// Interpolates, extends and commits to columns of values, and sends the root.
+    fn commit_trace<W: Witness>(
+        &mut self,
+        mut columns: Vec<Column>,
+        width: usize,
+        phase: Phase,
+        scope: Scope,
+    ) -> Outcome<CommittedTrace, W> {
+        let length = self.domain.trace_length() as usize;
+        if columns.len() != width || columns.iter().any(|column| column.len() != length) {
+            return Err(ProveError::Air("the witness made a trace of another shape"));
+        }
+        self.report::<W>(phase, 0, 1)?;
+        interpolate(&mut columns, self.options.kernels);
+        self.commit::<W>(columns, phase, scope)
+    }
+
+    /// Extends and commits to columns of coefficients, and sends the root.
+    fn commit<W: Witness>(
+        &mut self,
+        coefficients: Vec<Column>,
+        phase: Phase,
+        scope: Scope,
+    ) -> Outcome<CommittedTrace, W> {
+        let options = self.options;
+        let committed = CommittedTrace::commit(
+            coefficients,
+            &self.domain,
+            self.parameters,
+            options.storage,
+            options.kernels,
+            &mut |done, total| self.report::<W>(phase, done, total).is_ok(),
+        );
+        let committed = committed.map_err(|error| match error {
+            CommitError::Hash(error) => ProveError::Hash(error),
+            CommitError::Interrupted => ProveError::Cancelled { phase },
+        })?;
+        let printed = Printed { digest: committed.root, in_full: printed_in_full(self.parameters, 0) };
+        self.channel.send_commitment(scope, printed)?;
+        Ok(committed)
+    }
+
+    /// Evaluates the composition on two cosets, splits it and commits to the parts.
+    fn compose<W: Witness>(
+        &mut self,
+        first: &CommittedTrace,
+        interaction: &CommittedTrace,
+        alpha: Felt,
+        values: &[Felt],
+    ) -> Outcome<CommittedTrace, W> {
+        let (kernels, phase) = (self.options.kernels, Phase::Constraints);
+        let width = first.coefficients.len() + interaction.coefficients.len();
+        let system = self.air.constraint_system();
+        let compiled = Composition::compile(system, &self.domain, width, alpha, values)
+            .ok_or(ProveError::Air("a constraint uses a parameter that does not exist"))?;
+        let mut cosets = [Vec::new(), Vec::new()];
+        for (position, out) in cosets.iter_mut().enumerate() {
+            self.report::<W>(phase, position as u64, 2)?;
+            let columns = kept_columns(&[first, interaction], position)
+                .ok_or(ProveError::Air("the first two cosets are kept"))?;
+            let shift = Felt::GENERATOR * self.domain.coset_shift(position as u64);
+            *out = compiled
+                .evaluate(&columns, &self.domain, shift, kernels, &|| !self.observer.is_cancelled())
+                .ok_or(ProveError::Cancelled { phase })?;
+        }
+        let parts = composition::split(cosets, &self.domain, kernels);
+        self.commit::<W>(parts.into(), Phase::CompositionCommitment, Scope::CompositionCommitment)
+    }
+
+    fn send_out_of_domain(&mut self, values: &[Felt]) -> Result<(), ashlar_field::NotCanonical> {
+        let scope = Scope::OutOfDomainValues;
+        if self.parameters.verifier_friendly_channel_updates {
+            return self.channel.send_felts(scope, format_args!(""), values);
+        }
+        for (k, &value) in values.iter().enumerate() {
+            self.channel.send_felt(scope, format_args!("{k}"), value)?;
+        }
+        Ok(())
+    }
+
+    /// The verifier's own check, before any more work: a trace that fails it violates a constraint.
+    fn check_consistency<W: Witness>(
+        &self,
+        elements: &[Felt],
+        alpha: Felt,
+        point: Felt,
+        values: &[Felt],
+        coefficients: &[&Column],
+        parameters: &[Felt],
+    ) -> Outcome<(), W> {
+        let expected = constraints_at_point(self.air, &self.domain, elements, alpha, point, values)
+            .map_err(|_| ProveError::DegenerateRandomness)?;
+        let Some(&[even, odd]) = values.last_chunk() else {
+            return Err(ProveError::Air("the composition has two values"));
+        };
+        if even + point * odd == expected {
+            return Ok(());
+        }
+        let system = self.air.constraint_system();
+        let kernels = self.options.kernels;
+        Err(match diagnosis::first_violation(system, coefficients, &self.domain, parameters, kernels) {
+            Some((constraint, row)) => ProveError::ConstraintsViolated { constraint, row },
+            None => ProveError::Air("every row satisfies the constraints, but their composition does not"),
+        })
+    }
+
+    /// The coefficients of f(X) = F(3X), F the quotient.
+    fn quotient<W: Witness>(
+        &mut self,
+        traces: &[CommittedTrace; 3],
+        values: &[Felt],
+        point: Felt,
+        beta: Felt,
+    ) -> Outcome<Column, W> {
+        let phase = Phase::Quotient;
+        self.report::<W>(phase, 0, 1)?;
+        let columns =
+            kept_columns(&traces.each_ref(), 0).ok_or(ProveError::Air("the first coset is kept"))?;
+        let mut groups: Vec<Group> = quotient::evaluate(
+            &columns,
+            &self.air.constraint_system().mask,
+            values,
+            &self.domain,
+            Felt::GENERATOR,
+            point,
+            beta,
+            self.options.kernels,
+            &|| !self.observer.is_cancelled(),
+        )
+        .ok_or(ProveError::Cancelled { phase })?;
+        swap_block_order(&mut groups);
+        // F on 3·⟨g⟩ is f on ⟨g⟩.
+        let mut quotient = [Column::from_groups(groups)];
+        interpolate_coset(&mut quotient, Felt::ONE, self.options.kernels);
+        let [quotient] = quotient;
+        Ok(quotient)
+    }
+
+    /// Layers, last layer, proof of work, queries and openings.
+    fn low_degree_test<W: Witness>(
+        &mut self,
+        traces: &[CommittedTrace; 3],
+        quotient: Column,
+    ) -> Outcome<(), W> {
+        let layers = FriLayers::new(self.parameters, self.domain.log_trace_length);
+        let phase = Phase::LowDegreeTest;
+        let total = layers.committed.len() as u64 + 1;
+        self.report::<W>(phase, 0, total)?;
+        let mut coefficients = quotient;
+        if layers.first_step > 0 {
+            let zeta = self.channel.draw_felt(Scope::FriLayer(1), format_args!("Evaluation point"));
+            coefficients = fold(coefficients, layers.first_step, zeta);
+        }
+        let mut committed = Vec::with_capacity(layers.committed.len());
+        for layer in &layers.committed {
+            let values =
+                CommittedLayer::commit(*layer, &coefficients, self.parameters, self.options.kernels)?;
+            let in_full = printed_in_full(self.parameters, 0);
+            let scope = Scope::FriLayer(layer.number);
+            self.channel.send_commitment(scope, Printed { digest: values.root, in_full })?;
+            committed.push(values);
+            let scope = Scope::FriLayer(layer.number + 1);
+            let zeta = self.channel.draw_felt(scope, format_args!("Evaluation point"));
+            coefficients = fold(coefficients, layer.step, zeta);
+            self.report::<W>(phase, layer.number as u64, total)?;
+        }
+        self.channel.send_felts(
+            Scope::FriLastLayer,
+            format_args!("Coefficients"),
+            &coefficients.to_felts(),
+        )?;
+        self.prove_work::<W>()?;
+        let queries = self.channel.draw_queries(self.parameters.fri.n_queries, layers.log_query_domain());
+        self.channel.begin_query_phase();
+        self.open_traces::<W>(traces, &layers, &queries)?;
+        self.open_layers(&committed, &queries)?;
+        Ok(())
+    }
+
+    fn prove_work<W: Witness>(&mut self) -> Outcome<(), W> {
+        let bits = self.parameters.fri.proof_of_work_bits;
+        if bits == 0 {
+            return Ok(());
+        }
+        let phase = Phase::ProofOfWork;
+        let total = 1u64.checked_shl(bits).unwrap_or(u64::MAX);
+        self.report::<W>(phase, 0, total)?;
+        let proof_bytes = self.channel.proof_length() as u64;
+        let nonce = find_nonce(
+            self.parameters.proof_of_work_hash(),
+            &self.channel.state_bytes(),
+            bits,
+            self.options.kernels,
+            &|| self.observer.is_cancelled(),
+            &|done| self.observer.progress(Progress { phase, done, total, proof_bytes }),
+        );
+        self.channel.send_nonce(nonce.ok_or(ProveError::Cancelled { phase })?)?;
+        Ok(())
+    }
+
+    fn open_traces<W: Witness>(
+        &mut self,
+        traces: &[CommittedTrace; 3],
+        layers: &FriLayers,
+        queries: &[u64],
+    ) -> Outcome<(), W> {
+        let step = layers.first_step;
+        for (index, trace) in traces.iter().enumerate() {
+            self.report::<W>(Phase::Openings, index as u64, 4)?;
+            let rows = queries.iter().flat_map(|&query| (query << step)..((query + 1) << step));
+            let plan = DecommitmentPlan::new(trace.tree.shape, rows);
+            let opened = trace.open(&plan.rows, &self.domain, self.options.kernels);
+            let scope = Scope::TraceDecommitment(index);
+            let cells = |row| row_of(&opened, row);
+            trace.tree.send_opening(
+                &mut self.channel,
+                scope,
+                self.parameters,
+                &plan,
+                &|_, _| false,
+                &cells,
+            )?;
+        }
+        self.report::<W>(Phase::Openings, 3, 4)
+    }
+
+    fn open_layers(&mut self, committed: &[CommittedLayer], queries: &[u64]) -> Result<(), OpeningError> {
+        let mut indices: Vec<u64> = queries.to_vec();
+        indices.dedup();
+        for layer in committed {
+            let step = layer.layer.step;
+            let rows: Vec<u64> = indices.iter().map(|index| index >> step).collect();
+            let plan = DecommitmentPlan::new(layer.tree.shape, rows.iter().copied());
+            // The verifier computes these cells by folding.
+            let skip =
+                |row: u64, column: usize| indices.binary_search(&((row << step) + column as u64)).is_ok();
+            let scope = Scope::FriDecommitment(layer.layer.number);
+            let cells = |row| layer.row(row);
+            layer.tree.send_opening(&mut self.channel, scope, self.parameters, &plan, &skip, &cells)?;
+            indices = rows;
+            indices.dedup();
+        }
+        Ok(())
+    }
+}
+
+/// All columns of some traces on one of the first two cosets, in block order.
+fn kept_columns<'a>(traces: &[&'a CommittedTrace], position: usize) -> Option<Vec<&'a [Group]>> {
+    let mut columns = Vec::new();
+    for trace in traces {
+        columns.extend(trace.kept_coset(position)?);
+    }
+    Some(columns)
+}

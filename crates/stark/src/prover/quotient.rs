@@ -1,0 +1,142 @@
+//! The out-of-domain values, and the quotient that ties them to the committed columns.
+//!
+//! F(x) = Σ_k β^k·(t_k(x) − y_k)/(x − z·g^row_k) + Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²). All denominators are shifts of
+//! one table: 1/(x_j − z·g^r) = g^(−r)·E_(j−r) with E_j = 1/(x_j − z). Terms of the same row offset share one.
+
+use std::collections::BTreeMap;
+
+use ashlar_field::{Column, Felt, Group, Kernels, evaluate_polynomial};
+use ashlar_ntt::evaluate_coset;
+
+use crate::{
+    air::Cell,
+    domain::{EvaluationDomain, reverse_bits},
+    program::{
+        Program,
+        builder::ProgramBuilder,
+        columns::{ColumnData, coset_points},
+    },
+    prover::composition::inverse_differences,
+};
+
+/// A column with more offsets than this is cheaper to transform as a whole than to evaluate point by point: a
+/// transform costs (log₂ N)/2 butterflies of about two products each for every coefficient.
+fn is_transformed(offsets: usize, log_trace_length: u32) -> bool {
+    offsets > log_trace_length as usize
+}
+
+/// The values of the mask at z, in mask order. `coefficients` are the trace columns.
+pub(crate) fn mask_values(
+    coefficients: &[&Column],
+    mask: &[Cell],
+    domain: &EvaluationDomain,
+    point: Felt,
+    kernels: Kernels,
+) -> Vec<Felt> {
+    let length = domain.trace_length();
+    let mut rows_of: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    for cell in mask {
+        rows_of.entry(cell.column).or_default().push(cell.row % length);
+    }
+    let mut values: BTreeMap<(usize, u64), Felt> = BTreeMap::new();
+    for (column, mut rows) in rows_of {
+        rows.sort_unstable();
+        rows.dedup();
+        let coefficients = coefficients[column];
+        let at_rows: Vec<Felt> = if is_transformed(rows.len(), domain.log_trace_length) {
+            let mut out = [Column::zeros(length as usize)];
+            evaluate_coset(std::slice::from_ref(coefficients), point, &mut out, kernels);
+            rows.iter().map(|&row| out[0].get(reverse_bits(row, domain.log_trace_length) as usize)).collect()
+        } else {
+            let points: Vec<Felt> = rows.iter().map(|&row| point * domain.trace_generator.pow(row)).collect();
+            evaluate_polynomial(coefficients.groups(), &points, kernels)
+        };
+        values.extend(rows.into_iter().zip(at_rows).map(|(row, value)| ((column, row), value)));
+    }
+    mask.iter().map(|cell| values[&(cell.column, cell.row % length)]).collect()
+}
+
+/// The quotient on the coset shift·⟨g⟩ in block order; `None` if interrupted.
+///
+/// `columns`: the trace columns, h₀ and h₁ there. `values`: those of the mask, then of h₀ and h₁.
+pub(crate) fn evaluate(
+    columns: &[&[Group]],
+    mask: &[Cell],
+    values: &[Felt],
+    domain: &EvaluationDomain,
+    shift: Felt,
+    point: Felt,
+    beta: Felt,
+    kernels: Kernels,
+    before_task: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<Group>> {
+    let groups = domain.trace_length() as usize / 8;
+    let program = compile(columns.len() - 2, mask, values, domain, beta);
+    let points = coset_points(shift, domain.trace_generator, groups);
+    let inverses = inverse_differences(&points, point, kernels);
+    let square_inverses = inverse_differences(&points, point.square(), kernels);
+    let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
+    data.extend([ColumnData::Full(&inverses), ColumnData::Full(&square_inverses)]);
+    let mut out = vec![Group::ZERO; groups];
+    program.run(&data, kernels, &mut out, before_task).then_some(out)
+}
+
+/// Columns: the trace, h₀, h₁, 1/(x − z), 1/(x − z²).
+fn compile(
+    trace_width: usize,
+    mask: &[Cell],
+    values: &[Felt],
+    domain: &EvaluationDomain,
+    beta: Felt,
+) -> Program {
+    let length = domain.trace_length();
+    let mut builder = ProgramBuilder::default();
+    // By row: coefficient, column, value; the composition's terms come last, with a pole of their own.
+    let mut terms: BTreeMap<u64, Vec<(Felt, usize, Felt)>> = BTreeMap::new();
+    let mut power = Felt::ONE;
+    for (cell, &value) in mask.iter().zip(values) {
+        terms.entry(cell.row % length).or_default().push((power, cell.column, value));
+        power *= beta;
+    }
+    let composition: Vec<(Felt, usize, Felt)> = (0..2)
+        .zip(values.iter().skip(mask.len()))
+        .map(|(part, &value)| (power * beta.pow(part as u64), trace_width + part, value))
+        .collect();
+    let mut poles: Vec<(usize, u64, Felt, Vec<(Felt, usize, Felt)>)> = terms
+        .into_iter()
+        .map(|(row, terms)| {
+            let back = (length - row) % length;
+            (trace_width + 2, back, domain.trace_generator.pow(back), terms)
+        })
+        .collect();
+    poles.push((trace_width + 3, 0, Felt::ONE, composition));
+    let mut total = None;
+    for (inverse_column, offset, scale, terms) in poles {
+        let mut constant = Felt::ZERO;
+        let mut sum = None;
+        let count = terms.len();
+        for (position, (coefficient, column, value)) in terms.into_iter().enumerate() {
+            constant += coefficient * scale * value;
+            let cell = builder.column(column, 0);
+            builder.accumulate(coefficient * scale, cell);
+            if builder.accumulator_is_full() || position + 1 == count {
+                let part = builder.reduce();
+                sum = Some(match sum {
+                    Some(sum) => builder.add(sum, part),
+                    None => part,
+                });
+            }
+        }
+        let Some(sum) = sum else { continue };
+        let constant = builder.constant(constant);
+        let numerator = builder.subtract(sum, constant);
+        let inverse = builder.column(inverse_column, offset);
+        let term = builder.multiply(inverse, numerator);
+        total = Some(match total {
+            Some(total) => builder.add(total, term),
+            None => term,
+        });
+    }
+    let total = total.unwrap_or_else(|| builder.constant(Felt::ZERO));
+    builder.finish(total)
+}
