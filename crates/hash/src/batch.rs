@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::{
     CommitmentHash, Digest, HashError,
     commitment::Primitive,
-    kernels::{blake2s, keccak, table::Rows},
+    kernels::{self, blake2s, keccak, table::Rows},
     pedersen, poseidon,
 };
 
@@ -134,7 +134,12 @@ impl LaneTask for RowsTask<'_> {
                 blake2s::hash_rows(l, rows, first / 16, mask, pairs);
                 16 * pairs.len()
             }
-            Primitive::Poseidon | Primitive::Pedersen => 0,
+            Primitive::Poseidon => {
+                let blocks = out.as_chunks_mut().0;
+                kernels::poseidon::hash_rows(l, rows, first / 8, blocks);
+                8 * blocks.len()
+            }
+            Primitive::Pedersen => 0,
         }
     }
 }
@@ -165,7 +170,14 @@ impl LaneTask for NodesTask<'_> {
                 blake2s::hash_nodes(l, children.as_chunks().0, mask, blocks);
                 16 * blocks.len()
             }
-            Primitive::Poseidon | Primitive::Pedersen => 0,
+            // The caller names the word that is too large.
+            Primitive::Poseidon if !children.iter().all(Digest::is_below_prime) => 0,
+            Primitive::Poseidon => {
+                let blocks = out.as_chunks_mut().0;
+                kernels::poseidon::hash_nodes(l, children.as_chunks().0, blocks);
+                8 * blocks.len()
+            }
+            Primitive::Pedersen => 0,
         }
     }
 }

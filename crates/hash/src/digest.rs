@@ -18,6 +18,13 @@ impl Digest {
     pub fn to_felt(self) -> Option<Felt> {
         Felt::try_from(StandardBytes(self.0)).ok()
     }
+
+    /// Whether the bytes, read as a big-endian integer, denote a field element in standard form.
+    pub(crate) fn is_below_prime(&self) -> bool {
+        const PRIME: [u8; 32] =
+            [8, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        self.0 < PRIME
+    }
 }
 
 impl From<Felt> for Digest {

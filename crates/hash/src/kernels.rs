@@ -14,4 +14,5 @@
 pub(crate) mod blake2s;
 pub(crate) mod digests;
 pub(crate) mod keccak;
+pub(crate) mod poseidon;
 pub(crate) mod table;
