@@ -25,7 +25,7 @@ const BITS: u64 = 64;
 /// Lanes of a state.
 const LANES: u64 = 25;
 /// Lanes along an axis.
-const SIDE: usize = 5;
+pub(crate) const SIDE: usize = 5;
 /// Slots of a row: the rounds, the result and spare ones; also the number of lanes with room.
 const SLOTS: u64 = 32;
 /// Cells of one bit of all lanes.
@@ -42,14 +42,14 @@ const WORD_BITS: usize = 200;
 /// 200-bit words of input and output.
 const IO_WORDS: usize = 2 * WORDS;
 /// The bit positions that round constants can have.
-const IOTA_BITS: [u64; 7] = [0, 1, 3, 7, 15, 31, 63];
+pub(crate) const IOTA_BITS: [u64; 7] = [0, 1, 3, 7, 15, 31, 63];
 /// 1 for every invocation.
 const ALL_ONES: u64 = 0x1111_1111_1111_1111;
 /// Rounds that one part of a split θ column serves.
 const SPLIT_ROUNDS: u64 = 8;
 
 /// ρ: by how much lane (i = y, j = x) is rotated.
-const ROTATIONS: [[u64; SIDE]; SIDE] =
+pub(crate) const ROTATIONS: [[u64; SIDE]; SIDE] =
     [[0, 1, 62, 28, 27], [36, 44, 6, 55, 20], [3, 10, 43, 25, 39], [41, 45, 15, 21, 8], [18, 2, 61, 56, 14]];
 
 /// The number of a lane.
@@ -59,7 +59,7 @@ const fn lane(i: usize, j: usize) -> u64 {
 
 /// ι for all 32 slots of a row: the bits at [`IOTA_BITS`] of the constants, which go on after the last round (FIPS
 /// 202, algorithm 5: a linear-feedback shift register).
-fn round_constant_bits() -> [[bool; IOTA_BITS.len()]; SLOTS as usize] {
+pub(crate) fn round_constant_bits() -> [[bool; IOTA_BITS.len()]; SLOTS as usize] {
     let mut register = 1u8;
     [(); SLOTS as usize].map(|()| {
         IOTA_BITS.map(|_| {

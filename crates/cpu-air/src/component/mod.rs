@@ -13,7 +13,7 @@ mod ec_doubling;
 mod ec_op;
 mod ec_subset_sum;
 mod ecdsa;
-mod keccak;
+pub(crate) mod keccak;
 mod memory;
 mod modular;
 mod mul_mod;

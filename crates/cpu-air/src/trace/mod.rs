@@ -21,6 +21,7 @@ mod ecdsa;
 mod error;
 mod instances;
 mod interaction;
+mod keccak;
 mod memory_pool;
 mod pedersen;
 mod poseidon;

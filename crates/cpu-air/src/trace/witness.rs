@@ -9,7 +9,7 @@ use super::{
     cpu, ec_op, ecdsa,
     error::{Pool, TraceError},
     instances::Segment,
-    interaction,
+    interaction, keccak,
     memory_pool::{FilledMemory, MemoryPool},
     pedersen, poseidon,
     range_check::RangeChecks,
@@ -120,6 +120,9 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
     }
     if let Some(segment) = segment(Builtin::EcOp)? {
         ec_op::write(layout, segment, &private.ec_op, &mut columns, &mut memory)?;
+    }
+    if let (Some(segment), Some(diluted)) = (segment(Builtin::Keccak)?, diluted.as_mut()) {
+        keccak::write(layout, segment, &private.keccak, &mut columns, &mut memory, diluted)?;
     }
     if let Some(segment) = segment(Builtin::Poseidon)? {
         poseidon::write(layout, segment, &private.poseidon, &mut columns, &mut memory)?;
