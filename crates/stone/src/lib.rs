@@ -10,20 +10,40 @@
 //! | [`ProofFile`] | the proof file |
 #![forbid(unsafe_code)]
 
+mod automatic;
+mod drop_in;
 mod files;
+mod flags;
+mod instance;
 mod json;
 mod parameters;
+mod policy;
+mod prediction;
 mod private_input;
 mod proof_file;
+mod prove;
 mod prover_config;
 mod public_input;
+mod run;
 mod run_files;
+mod verify;
 
+pub use automatic::{
+    AutomaticError, Chosen, HashChoice, Optimize, automatic_parameters, choose, fri_step_list, trace_shape,
+};
+pub use drop_in::{cpu_air_prover, cpu_air_verifier};
 pub use files::{FileError, MOST_INPUT_BYTES, MOST_SETTINGS_BYTES, OutputFile, read_bounded};
+pub use flags::FlagError;
+pub use instance::InstanceError;
 pub use json::{Json, JsonError};
-pub use parameters::{FriParameters, ParameterFileError, ProofParameters};
+pub use parameters::{ParameterFileError, ProofParameters};
+pub use policy::{Allowed, Policy, PolicyError, StatementRule};
+pub use prediction::{Prediction, TraceShape, predict};
 pub use private_input::{PrivateInputFile, private_input_from_json, private_input_to_json};
 pub use proof_file::ProofFile;
+pub use prove::{Echo, ProveError, ProveOptions, SelfVerification, StoneProof, preflight, prove};
 pub use prover_config::{ProverConfig, ProverConfigError};
 pub use public_input::{public_input_from_json, public_input_to_json};
+pub use run::{PublicInputFile, Run, RunError, read_json, read_public_input, read_run};
 pub use run_files::{MOST_STEPS, RunFileError, memory_to_bytes, read_memory, read_trace, trace_to_bytes};
+pub use verify::{Verified, VerifyError, verify, verify_parts};

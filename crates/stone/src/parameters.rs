@@ -1,49 +1,27 @@
 //! The parameter file, `cpu_air_params.json`: hashes, blow-up, queries, FRI and grinding, with Stone's defaults.
 
+use ashlar_cpu_air::statement::PageHash;
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_hash::{ChannelHash, CommitmentHash, ProofOfWorkHash};
+use ashlar_stark::{FriParameters, StarkParameters};
 
 use crate::json::{Json, JsonError, View};
 
 /// The only field there is.
 const FIELD: &str = "PrimeField0";
 /// The hash functions that a public-memory page can have (Stone v3).
-const PAGE_HASHES: [CommitmentHash; 2] = [CommitmentHash::Keccak256, CommitmentHash::Pedersen];
-
-/// The FRI part of the parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FriParameters {
-    /// log₂ of the folding factor of each layer; only the first may be 0.
-    pub step_list: Vec<u32>,
-    /// The number of coefficients of the last layer.
-    pub last_layer_degree_bound: u64,
-    /// The number of queries.
-    pub n_queries: u64,
-    /// Bits of grinding.
-    pub proof_of_work_bits: u32,
-}
+const PAGE_HASHES: [PageHash; 2] = [PageHash::Keccak256, PageHash::Pedersen];
 
 /// What a parameter file says, with Stone's default for every key that may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofParameters {
-    /// The hash that drives the Fiat–Shamir channel (default keccak256).
-    pub channel_hash: ChannelHash,
-    /// The hash of the lower levels of every tree (default keccak256_masked160_msb).
-    pub commitment_hash: CommitmentHash,
-    /// The hash of the upper levels (default: the same).
-    pub verifier_friendly_commitment_hash: CommitmentHash,
-    /// How many levels from the root down are upper ones (default 0).
-    pub n_verifier_friendly_commitment_layers: u64,
-    /// Whether the seed uses the upper hash and out-of-domain values travel as one message (default false).
-    pub verifier_friendly_channel_updates: bool,
-    /// The hash of the proof of work of a Poseidon channel (default blake256); byte channels use their own.
-    pub pow_hash: ProofOfWorkHash,
+    /// The parameters of the protocol.
+    ///
+    /// Defaults: `channel_hash` keccak256, `commitment_hash` keccak256_masked160_msb, `verifier_friendly_commitment_hash`
+    /// the same as `commitment_hash`, no verifier-friendly layers, no verifier-friendly updates, `pow_hash` blake256.
+    pub stark: StarkParameters,
     /// The hash of public-memory pages (default keccak256).
-    pub page_hash: CommitmentHash,
-    /// log₂ of the blow-up.
-    pub log_n_cosets: u32,
-    /// FRI.
-    pub fri: FriParameters,
+    pub page_hash: PageHash,
 }
 
 /// A parameter file that makes no sense on its own.
@@ -116,9 +94,9 @@ impl ProofParameters {
         let page_hash = match root.optional_key("statement")? {
             Some(statement) => match statement.optional_key("page_hash")? {
                 Some(name) => name.one_of(&PAGE_HASHES)?,
-                None => CommitmentHash::Keccak256,
+                None => PageHash::default(),
             },
-            None => CommitmentHash::Keccak256,
+            None => PageHash::default(),
         };
         let n_verifier_friendly_commitment_layers =
             match root.optional_key("n_verifier_friendly_commitment_layers")? {
@@ -132,17 +110,10 @@ impl ProofParameters {
             };
         let stark = root.key("stark")?;
         let fri = stark.key("fri")?;
-        Ok(ProofParameters {
-            channel_hash,
-            commitment_hash,
-            verifier_friendly_commitment_hash,
-            n_verifier_friendly_commitment_layers,
-            verifier_friendly_channel_updates,
-            pow_hash,
-            page_hash,
+        let stark_parameters = StarkParameters {
             log_n_cosets: stark.key("log_n_cosets")?.small_integer()?,
             fri: FriParameters {
-                step_list: fri
+                fri_step_list: fri
                     .key("fri_step_list")?
                     .items()?
                     .map(|step| step.small_integer())
@@ -151,33 +122,44 @@ impl ProofParameters {
                 n_queries: fri.key("n_queries")?.integer()?,
                 proof_of_work_bits: fri.key("proof_of_work_bits")?.small_integer()?,
             },
-        })
+            channel_hash,
+            commitment_hash,
+            verifier_friendly_commitment_hash,
+            n_verifier_friendly_commitment_layers,
+            verifier_friendly_channel_updates,
+            pow_hash,
+        };
+        Ok(ProofParameters { stark: stark_parameters, page_hash })
     }
 
     /// The parameter file, every key spelt out.
     pub fn to_json(&self) -> Json {
-        let steps = self.fri.step_list.iter().map(|&step| Json::from(u64::from(step))).collect();
+        let StarkParameters { fri, .. } = &self.stark;
+        let steps = fri.fri_step_list.iter().map(|&step| Json::from(u64::from(step))).collect();
         let fri = Json::object([
             ("fri_step_list", Json::Array(steps)),
-            ("last_layer_degree_bound", Json::from(self.fri.last_layer_degree_bound)),
-            ("n_queries", Json::from(self.fri.n_queries)),
-            ("proof_of_work_bits", Json::from(u64::from(self.fri.proof_of_work_bits))),
+            ("last_layer_degree_bound", Json::from(fri.last_layer_degree_bound)),
+            ("n_queries", Json::from(fri.n_queries)),
+            ("proof_of_work_bits", Json::from(u64::from(fri.proof_of_work_bits))),
         ]);
-        let stark = Json::object([("fri", fri), ("log_n_cosets", Json::from(u64::from(self.log_n_cosets)))]);
+        let log_n_cosets = Json::from(u64::from(self.stark.log_n_cosets));
         Json::object([
             ("field", Json::text(FIELD)),
             ("use_extension_field", Json::from(false)),
-            ("channel_hash", Json::text(self.channel_hash.to_string())),
-            ("commitment_hash", Json::text(self.commitment_hash.to_string())),
+            ("channel_hash", Json::text(self.stark.channel_hash.to_string())),
+            ("commitment_hash", Json::text(self.stark.commitment_hash.to_string())),
             (
                 "verifier_friendly_commitment_hash",
-                Json::text(self.verifier_friendly_commitment_hash.to_string()),
+                Json::text(self.stark.verifier_friendly_commitment_hash.to_string()),
             ),
-            ("n_verifier_friendly_commitment_layers", Json::from(self.n_verifier_friendly_commitment_layers)),
-            ("verifier_friendly_channel_updates", Json::from(self.verifier_friendly_channel_updates)),
-            ("pow_hash", Json::text(self.pow_hash.to_string())),
+            (
+                "n_verifier_friendly_commitment_layers",
+                Json::from(self.stark.n_verifier_friendly_commitment_layers),
+            ),
+            ("verifier_friendly_channel_updates", Json::from(self.stark.verifier_friendly_channel_updates)),
+            ("pow_hash", Json::text(self.stark.pow_hash.to_string())),
             ("statement", Json::object([("page_hash", Json::text(self.page_hash.to_string()))])),
-            ("stark", stark),
+            ("stark", Json::object([("fri", fri), ("log_n_cosets", log_n_cosets)])),
         ])
     }
 }
@@ -196,21 +178,21 @@ mod tests {
     #[test]
     fn absent_keys_have_stones_defaults() {
         let bare = read(BARE).unwrap();
-        assert_eq!(bare.channel_hash, ChannelHash::Keccak256);
-        assert_eq!(bare.commitment_hash, CommitmentHash::Keccak256Masked160Msb);
-        assert_eq!(bare.verifier_friendly_commitment_hash, CommitmentHash::Keccak256Masked160Msb);
-        assert_eq!(bare.n_verifier_friendly_commitment_layers, 0);
-        assert!(!bare.verifier_friendly_channel_updates);
-        assert_eq!(bare.pow_hash, ProofOfWorkHash::Blake256);
-        assert_eq!(bare.page_hash, CommitmentHash::Keccak256);
-        assert_eq!(bare.fri.step_list, [0, 4, 3]);
+        assert_eq!(bare.stark.channel_hash, ChannelHash::Keccak256);
+        assert_eq!(bare.stark.commitment_hash, CommitmentHash::Keccak256Masked160Msb);
+        assert_eq!(bare.stark.verifier_friendly_commitment_hash, CommitmentHash::Keccak256Masked160Msb);
+        assert_eq!(bare.stark.n_verifier_friendly_commitment_layers, 0);
+        assert!(!bare.stark.verifier_friendly_channel_updates);
+        assert_eq!(bare.stark.pow_hash, ProofOfWorkHash::Blake256);
+        assert_eq!(bare.page_hash, PageHash::Keccak256);
+        assert_eq!(bare.stark.fri.fri_step_list, [0, 4, 3]);
     }
 
     #[test]
     fn the_upper_hash_defaults_to_the_lower_one() {
         let text = BARE.replacen('{', r#"{"commitment_hash": "blake256_masked248_lsb","#, 1);
         let parameters = read(&text).unwrap();
-        assert_eq!(parameters.verifier_friendly_commitment_hash, CommitmentHash::Blake256Masked248Lsb);
+        assert_eq!(parameters.stark.verifier_friendly_commitment_hash, CommitmentHash::Blake256Masked248Lsb);
     }
 
     #[test]

@@ -85,9 +85,9 @@ impl ProverConfig {
         &self.json
     }
 
-    /// log₂ of the tasks in which Stone computes one coset of a table.
-    pub(crate) fn log_tasks(&self) -> u32 {
-        self.table_prover_n_tasks_per_segment.ilog2()
+    /// In how many tasks Stone computes one coset of a table; a power of two.
+    pub fn n_tasks_per_segment(&self) -> u64 {
+        self.table_prover_n_tasks_per_segment
     }
 }
 

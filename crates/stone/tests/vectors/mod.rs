@@ -1,5 +1,5 @@
 //! Where the reference vectors are: the small ones of the repository, and the larger set where it is found.
-#![allow(dead_code)] // Every test binary uses its part.
+#![allow(dead_code, clippy::unwrap_used)] // Every test binary uses its part; a broken vector folder ends a test.
 
 use std::{
     fs,
@@ -7,12 +7,12 @@ use std::{
 };
 
 /// The folder of the vectors that travel with the repository.
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/stone"))
 }
 
 /// The folder of the larger set, from `ASHLAR_VECTORS` or next to the repository.
-pub fn larger_set() -> Option<PathBuf> {
+pub(crate) fn larger_set() -> Option<PathBuf> {
     let root = std::env::var_os("ASHLAR_VECTORS").map_or_else(
         || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors").into(),
         PathBuf::from,
@@ -23,33 +23,33 @@ pub fn larger_set() -> Option<PathBuf> {
 
 /// One proof of a case.
 #[derive(Clone, Debug)]
-pub struct Variant {
+pub(crate) struct Variant {
     /// The folder with trace, memory and inputs.
-    pub case: PathBuf,
+    pub(crate) case: PathBuf,
     /// The folder with parameters and proof.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Variant {
     /// `case/variant`, for messages.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let last = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
         format!("{}/{}", last(&self.case), last(&self.folder))
     }
 
     /// Whether the older protocol made it.
-    pub fn is_stone5(&self) -> bool {
+    pub(crate) fn is_stone5(&self) -> bool {
         self.folder.file_name().unwrap().to_string_lossy().contains("stone5")
     }
 
     /// The proof file's bytes.
-    pub fn proof(&self) -> Vec<u8> {
+    pub(crate) fn proof(&self) -> Vec<u8> {
         fs::read(self.folder.join("proof.json")).unwrap()
     }
 }
 
 /// All variants in a folder of cases, sorted; those whose name has one of the prefixes, all for no prefix.
-pub fn variants(root: &Path, prefixes: &[&str]) -> Vec<Variant> {
+pub(crate) fn variants(root: &Path, prefixes: &[&str]) -> Vec<Variant> {
     let mut found = Vec::new();
     for case in folders(root) {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
@@ -66,7 +66,7 @@ pub fn variants(root: &Path, prefixes: &[&str]) -> Vec<Variant> {
 }
 
 /// The folders in a folder, sorted.
-pub fn folders(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(root: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     folders.sort();
@@ -74,7 +74,7 @@ pub fn folders(root: &Path) -> Vec<PathBuf> {
 }
 
 /// An empty folder of its own for a test.
-pub fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();

@@ -1,0 +1,115 @@
+//! `cpu_air_prover`: proves a run given by Stone's files.
+
+use std::{ffi::OsString, fmt, path::Path, process::ExitCode};
+
+use ashlar_field::Kernels;
+use ashlar_stark::StoragePolicy;
+
+use super::{Failure, LOGGING, STONE_VERSION, run, start_threads, stone_version, write_output};
+use crate::{
+    files::{MOST_SETTINGS_BYTES, OutputFile},
+    flags::{Flag, FlagError, Flags, Help, Takes},
+    parameters::ProofParameters,
+    policy::Policy,
+    prove::{Echo, ProveOptions, SelfVerification, preflight, prove},
+    prover_config::ProverConfig,
+    run::{read_json, read_public_input, read_run},
+};
+
+static FLAGS: [Flag; 15] = [
+    Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
+    Flag { name: "prover_config_file", takes: Takes::Value("FILE"), help: "Stone's prover config; echoed" },
+    Flag { name: "public_input_file", takes: Takes::Value("FILE"), help: "the statement" },
+    Flag {
+        name: "private_input_file",
+        takes: Takes::Value("FILE"),
+        help: "trace, memory, builtin instances",
+    },
+    Flag { name: "out_file", takes: Takes::Value("FILE"), help: "where the proof goes" },
+    Flag { name: "generate_annotations", takes: Takes::Switch, help: "write the protocol's annotations too" },
+    Flag { name: "n_threads", takes: Takes::Value("N"), help: "threads; 0 (default) is one a core" },
+    Flag {
+        name: "skip_self_verification",
+        takes: Takes::Switch,
+        help: "write the proof unchecked, as Stone does",
+    },
+    Flag { name: "fix_public_input", takes: Takes::Switch, help: "refused: not supported for Cairo runs" },
+    STONE_VERSION,
+    LOGGING[0],
+    LOGGING[1],
+    LOGGING[2],
+    LOGGING[3],
+    LOGGING[4],
+];
+
+/// The text of `--help`.
+struct Usage;
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Proves a Cairo run, byte for byte as Stone's cpu_air_prover.\n")?;
+        writeln!(f, "usage: cpu_air_prover --parameter_file P --prover_config_file C --public_input_file X")?;
+        writeln!(f, "                      --private_input_file W --out_file proof.json [flags]\n")?;
+        write!(f, "{}", Help(&FLAGS))?;
+        write!(f, "\nThe proof is verified before it is written. Exit 0 only for an accepted proof.")
+    }
+}
+
+/// Runs the program with the words after its name.
+pub fn cpu_air_prover(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run(&Usage, &FLAGS, words, work)
+}
+
+fn work(flags: &Flags) -> Result<(), Failure> {
+    if flags.switch("fix_public_input")? {
+        return Err(FlagError::Unsupported { name: "fix_public_input" }.into());
+    }
+    let version = stone_version(flags)?;
+    let path = |name| flags.required(name).map(Path::new);
+    let parameter_path = path("parameter_file")?;
+    let config_path = path("prover_config_file")?;
+    let public_path = path("public_input_file")?;
+    let private_path = path("private_input_file")?;
+    let output = OutputFile::prepare(path("out_file")?, "proof")?;
+    start_threads(flags.parsed("n_threads", "a number", 0)?)?;
+
+    let parameter_json = read_json(parameter_path, "parameters", MOST_SETTINGS_BYTES)?;
+    let parameters = ProofParameters::from_json(&parameter_json, &parameter_path.to_string_lossy())?;
+    let config_json = read_json(config_path, "prover config", MOST_SETTINGS_BYTES)?;
+    let prover_config = ProverConfig::from_json(config_json, &config_path.to_string_lossy())?;
+    let public = read_public_input(public_path)?;
+    // What can be refused without the trace is refused before it is read.
+    preflight(&public.public_input, &parameters, version)?;
+    parameters.stark.validate_segments(prover_config.n_tasks_per_segment())?;
+    let read = read_run(public, private_path)?;
+
+    let options = ProveOptions {
+        annotations: flags.switch("generate_annotations")?,
+        kernels: Kernels::current(),
+        storage: StoragePolicy::default(),
+        self_verification: match flags.switch("skip_self_verification")? {
+            true => SelfVerification::Skip,
+            false => SelfVerification::Policy(Policy::stone(version)),
+        },
+        prover_config,
+        echo: Echo {
+            public_input: Some(read.public_json),
+            private_input: Some(read.private_json),
+            proof_parameters: Some(parameter_json),
+        },
+    };
+    let proof = prove(read.execution, &parameters, version, options, &())?;
+    let verified = proof.verified;
+    write_output(output, proof.file.into_json().to_stone_text().as_bytes())?;
+    match verified {
+        Some(verified) => eprintln!(
+            "proof accepted: {}, {} steps, {version}, {} bits conjectured, {} proven",
+            verified.layout,
+            verified.n_steps,
+            verified.security.conjectured_bits,
+            verified.security.proven_bits
+        ),
+        None => eprintln!("proof written without verifying it"),
+    }
+    Ok(())
+}
