@@ -8,69 +8,28 @@ use thiserror::Error;
 use crate::{
     component::{Parameter, constraint_system, diluted_final_value},
     input::{MemorySegment, PublicInput},
-    layout::{Builtin, Layout, LayoutError},
+    layout::{Layout, LayoutError},
+    statement::{self, StatementError},
 };
 
 /// A public input to which no AIR belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CpuAirError {
-    /// The layout does not fit.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// The public input is for another layout.
-    #[error("public input is for layout {got}, expected {expected}")]
-    OtherLayout {
-        /// The layout given.
-        expected: &'static str,
-        /// The layout that the public input names.
-        got: String,
-    },
-    /// The range-check bounds are out of order or beyond 16 bits.
-    #[error("expected 0 <= rc_min < rc_max < 65536, got rc_min {rc_min}, rc_max {rc_max}")]
-    RangeCheckBounds {
-        /// Smallest value claimed.
-        rc_min: u64,
-        /// Largest value claimed.
-        rc_max: u64,
-    },
-    /// A memory segment of the layout is missing.
-    #[error("memory segment {segment} of layout {layout} is missing")]
-    MissingSegment {
-        /// The layout.
-        layout: &'static str,
-        /// The segment.
-        segment: &'static str,
-    },
-    /// There is no public memory: not even the cell that pads it.
-    #[error("public memory is empty")]
-    NoPublicMemory,
-    /// The public memory does not fit into the cells that the trace has for it.
-    #[error("public memory has {got} cells, the trace has room for {capacity}")]
-    TooMuchPublicMemory {
-        /// Cells given.
-        got: u64,
-        /// Cells that fit.
-        capacity: u64,
-    },
+#[error(transparent)]
+pub struct CpuAirError(#[from] StatementError);
+
+impl From<LayoutError> for CpuAirError {
+    fn from(error: LayoutError) -> CpuAirError {
+        CpuAirError(error.into())
+    }
 }
 
 impl Fault for CpuAirError {
     fn code(&self) -> Code {
-        Code(match self {
-            CpuAirError::Layout(error) => return error.code(),
-            CpuAirError::OtherLayout { .. } => 1550,
-            CpuAirError::RangeCheckBounds { .. } => 1551,
-            CpuAirError::MissingSegment { .. } => 1552,
-            CpuAirError::NoPublicMemory => 1553,
-            CpuAirError::TooMuchPublicMemory { .. } => 1554,
-        })
+        self.0.code()
     }
 
     fn exit(&self) -> Exit {
-        match self {
-            CpuAirError::Layout(error) => error.exit(),
-            _ => Exit::Usage,
-        }
+        self.0.exit()
     }
 }
 
@@ -102,52 +61,33 @@ impl PublicMemory {
         let factor = |&[address, value]: &[Felt; 2]| point - (address + fold * value);
         let padding = factor(self.cells.first()?);
         let given: Felt = self.cells.iter().map(factor).product();
-        let left_over = self.capacity - self.cells.len() as u64;
+        let left_over = self.capacity.checked_sub(self.cells.len() as u64)?;
         let denominator = (given * padding.pow(left_over)).inverse()?;
         Some(point.pow(self.capacity) * denominator)
     }
 }
 
 impl CpuAir {
-    /// The AIR of this public input.
-    ///
-    /// Checks what the constraints rely on: a power-of-two number of steps that holds every component, bounds of the
-    /// 16-bit pool, the presence of all segments, and public memory that fits. Further rules of a valid statement
-    /// (segment sizes, pages) are no concern of the AIR.
+    /// The AIR of this public input, which must pass [`statement::check`]: the constraints rely on a power-of-two
+    /// number of steps that holds every component, on the bounds of the 16-bit pool, and on public memory that is
+    /// there and fits.
     ///
     /// # Errors
-    /// See [`CpuAirError`].
+    /// Those of [`statement::check`].
     pub fn new(layout: &Layout, public_input: &PublicInput) -> Result<CpuAir, CpuAirError> {
-        if public_input.layout != layout.name {
-            return Err(CpuAirError::OtherLayout { expected: layout.name, got: public_input.layout.clone() });
-        }
-        let PublicInput { rc_min, rc_max, .. } = *public_input;
-        if rc_min >= rc_max || rc_max >= 1 << 16 {
-            return Err(CpuAirError::RangeCheckBounds { rc_min, rc_max });
-        }
+        statement::check(public_input, layout)?;
         let length = layout.trace_length(public_input.n_steps)?;
         let public_memory_step = layout.column("orig/public_memory/addr")?.step as u64;
-        let public_memory = PublicMemory {
-            cells: public_input
-                .public_memory
-                .iter()
-                .map(|cell| [Felt::from_u64(cell.address), cell.value])
-                .collect(),
-            capacity: length / public_memory_step,
-        };
-        let got = public_memory.cells.len() as u64;
-        if got == 0 {
-            return Err(CpuAirError::NoPublicMemory);
-        }
-        if got > public_memory.capacity {
-            return Err(CpuAirError::TooMuchPublicMemory { got, capacity: public_memory.capacity });
-        }
+        let cells = public_input.public_memory.iter();
         Ok(CpuAir {
             log_length: length.ilog2(),
             widths: [layout.first_columns, layout.second_columns],
             interaction_element_count: layout.interaction_element_count,
             system: constraint_system(layout, length)?,
-            public_memory,
+            public_memory: PublicMemory {
+                cells: cells.map(|cell| [Felt::from_u64(cell.address), cell.value]).collect(),
+                capacity: length / public_memory_step,
+            },
             fixed_parameters: fixed_parameters(layout, public_input)?,
         })
     }
@@ -157,10 +97,10 @@ impl CpuAir {
 fn fixed_parameters(
     layout: &Layout,
     public_input: &PublicInput,
-) -> Result<[Felt; Parameter::COUNT], CpuAirError> {
-    let segment = |segment: &'static str| -> Result<MemorySegment, CpuAirError> {
+) -> Result<[Felt; Parameter::COUNT], StatementError> {
+    let segment = |segment: &'static str| -> Result<MemorySegment, StatementError> {
         let found = public_input.memory_segments.get(segment).copied();
-        found.ok_or(CpuAirError::MissingSegment { layout: layout.name, segment })
+        found.ok_or(StatementError::MissingSegment { layout: layout.name, segment })
     };
     let mut parameters = [Felt::ZERO; Parameter::COUNT];
     let mut set = |parameter: Parameter, value: u64| parameters[parameter.index()] = Felt::from_u64(value);
@@ -172,11 +112,8 @@ fn fixed_parameters(
     set(Parameter::FinalAp, execution.stop_ptr);
     set(Parameter::RangeCheckMin, public_input.rc_min);
     set(Parameter::RangeCheckMax, public_input.rc_max);
-    for &name in &layout.segments {
-        let segment = segment(name)?;
-        if let Some(builtin) = Builtin::ALL.into_iter().find(|builtin| builtin.segment() == name) {
-            set(Parameter::SegmentBegin(builtin), segment.begin_addr);
-        }
+    for &builtin in layout.builtins() {
+        set(Parameter::SegmentBegin(builtin), segment(builtin.segment())?.begin_addr);
     }
     Ok(parameters)
 }

@@ -1,49 +1,113 @@
-//! The out-of-domain equation on real proofs: Σ αⁱ·cᵢ(z)/Z_i(z) = h₀(z²) + z·h₁(z²).
+//! The out-of-domain equation on real proofs: Σ αⁱ·cᵢ(z)/Zᵢ(z) = h₀(z²) + z·h₁(z²).
 //!
-//! Annotated proofs of Stone state every value in it. That it holds for random z and α means that names aside, every
-//! constraint, its sign, its rows, the mask and its order are Stone's.
+//! A proof states every value in it. That it holds for random z and α means that, names aside, every constraint, its
+//! sign, its rows, the mask and the mask's order are Stone's.
 
-mod support;
+use std::{collections::HashMap, path::Path};
 
+use ashlar_cpu_air::{
+    air::CpuAir,
+    layout,
+    statement::{self, StoneVersion},
+};
+use ashlar_field::Felt;
 use ashlar_stark::air::Air;
 
-use support::{AnnotatedProof, annotated_proofs, evaluate_composition};
+mod support;
+mod vectors;
+use support::{Point, evaluate_periodic, evaluate_vanishing};
+use vectors::{Proof, Sampling};
 
-fn check(proof: &AnnotatedProof) {
-    let air = proof.air();
-    let (composition, expected) = evaluate_composition(&air, proof);
-    assert_eq!(composition, expected, "{}", proof.name);
+/// Σ αⁱ·cᵢ(z)/Zᵢ(z) from the stated values of the mask.
+fn composition(air: &CpuAir, sampling: &Sampling) -> Felt {
+    let system = air.constraint_system();
+    let log_length = air.log_trace_length();
+    let mut cells = HashMap::new();
+    for (cell, value) in system.mask.iter().zip(&sampling.values) {
+        let before = cells.insert(*cell, *value);
+        assert!(before.is_none_or(|before| before == *value), "cell {cell:?} has two values");
+    }
+    let periodic = system.periodic.iter();
+    let periodic: Vec<Felt> =
+        periodic.map(|column| evaluate_periodic(column, log_length, sampling.point)).collect();
+    let parameters = air.parameters(&sampling.interaction_elements).unwrap();
+    let point = Point { cells: &cells, periodic: &periodic, parameters: &parameters };
+    let mut known = HashMap::new();
+    let mut weight = Felt::ONE;
+    let mut sum = Felt::ZERO;
+    for constraint in &system.constraints {
+        if let Some((expression, domain)) = &constraint.body {
+            let vanishing = evaluate_vanishing(domain, log_length, sampling.point);
+            sum += weight * point.evaluate(expression, &mut known) * vanishing.inverse().unwrap();
+        }
+        weight *= sampling.weight;
+    }
+    sum
+}
+
+/// The AIR of a proof, and what the proof says; `None` for a proof whose transcript this test cannot follow.
+fn read(variant: &Path) -> Option<(CpuAir, Sampling)> {
+    let proof = Proof::read(&variant.join("proof.json"));
+    let follows = proof.parameter("/channel_hash").is_some_and(|hash| hash == "poseidon3")
+        && proof.parameter("/verifier_friendly_channel_updates").is_some_and(|updates| updates == true);
+    if !proof.is_annotated() && !follows {
+        return None;
+    }
+    let public = vectors::public_input(&proof.json["public_input"]);
+    let layout = layout::for_public_input(&public.layout, &public.dynamic_params).unwrap();
+    let air = CpuAir::new(&layout, &public).unwrap();
+    let layers = proof.parameter("/n_verifier_friendly_commitment_layers");
+    let layers = layers.map_or(0, |layers| layers.as_u64().unwrap());
+    let page_hash =
+        proof.parameter("/statement/page_hash").map_or("keccak256", |hash| hash.as_str().unwrap());
+    let seed = statement::seed(&public, &layout, StoneVersion::Stone6, layers, page_hash.parse().unwrap());
+    let values = air.constraint_system().mask.len() + 2;
+    let sampling = proof.sampling(&seed.unwrap(), air.interaction_element_count(), values);
+    Some((air, sampling))
+}
+
+/// Checks all proofs below a folder, and returns the layouts seen.
+fn check(folder: &Path) -> Vec<String> {
+    let mut layouts = Vec::new();
+    for (_, variant) in vectors::proofs(folder) {
+        let Some((air, sampling)) = read(&variant) else {
+            println!("skipped: {} has no annotations", variant.display());
+            continue;
+        };
+        let [even, odd] = sampling.values[sampling.values.len() - 2..] else { unreachable!() };
+        assert_eq!(composition(&air, &sampling), even + sampling.point * odd, "{}", variant.display());
+        let json = vectors::json(&variant.join("proof.json"));
+        layouts.push(json["public_input"]["layout"].as_str().unwrap().to_owned());
+    }
+    layouts.sort();
+    layouts.dedup();
+    layouts
 }
 
 #[test]
-fn the_composition_of_the_committed_fixtures_is_what_stone_sent() {
-    let proofs = annotated_proofs(&support::fixtures());
-    assert!(proofs.len() >= 5, "fixtures are part of the repository");
-    proofs.iter().for_each(check);
+fn the_composition_of_every_fixture_is_what_stone_sent() {
+    assert_eq!(check(&vectors::fixtures().join("stone")), ["plain", "small"]);
 }
 
 #[test]
-fn the_composition_of_the_shared_vectors_is_what_stone_sent() {
-    let Some(folder) = support::shared_vectors() else {
-        eprintln!("skipped: no shared vectors (set ASHLAR_VECTORS)");
-        return;
-    };
-    for part in ["integrity", "stone"] {
-        let proofs = annotated_proofs(&folder.join(part));
-        assert!(!proofs.is_empty(), "{part}");
-        let wrong: Vec<&str> = proofs
-            .iter()
-            .filter(|p| {
-                let a = p.air();
-                let ok = a.constraint_system().mask.len() == p.mask_values.len() && {
-                    let (x, y) = evaluate_composition(&a, p);
-                    x == y
-                };
-                eprintln!("{} {ok}", p.name);
-                !ok
-            })
-            .map(|p| p.name.as_str())
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
+fn the_composition_of_every_verified_layout_is_what_stone_sent() {
+    let Some(folder) = vectors::shared() else { return };
+    let mut layouts = check(&folder.join("stone"));
+    layouts.extend(check(&folder.join("integrity")));
+    for name in layout::NAMES {
+        let verified = layout::by_name(name).is_none_or(|layout| layout.is_verified());
+        assert_eq!(layouts.iter().any(|layout| layout == name), verified, "proofs of layout {name}");
+    }
+}
+
+#[test]
+fn a_composition_with_one_wrong_mask_value_is_not_what_stone_sent() {
+    let variant = vectors::fixtures().join("stone/plain_512_fib/keccak_vf10_pow1");
+    let (air, mut sampling) = read(&variant).unwrap();
+    let [even, odd] = sampling.values[sampling.values.len() - 2..] else { unreachable!() };
+    for index in 0..air.constraint_system().mask.len() {
+        sampling.values[index] += Felt::ONE;
+        assert_ne!(composition(&air, &sampling), even + sampling.point * odd, "mask value {index}");
+        sampling.values[index] -= Felt::ONE;
     }
 }

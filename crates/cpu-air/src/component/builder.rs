@@ -101,7 +101,7 @@ impl<'a> Builder<'a> {
 
     /// Row N − `period`.
     pub(super) fn last(&self, period: u64) -> Domain {
-        self.residue(self.length, self.length - period)
+        self.residue(self.length, self.length.saturating_sub(period))
     }
 
     /// Rows ≡ 0 mod `period`.
@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
 
     /// Rows ≡ 0 mod `period`, but for the last.
     pub(super) fn every_but_last(&self, period: u64) -> Domain {
-        let last = Rows { period: self.length, residue: self.length - period };
+        let last = Rows { period: self.length, residue: self.length.saturating_sub(period) };
         Domain { included: vec![Rows { period, residue: 0 }], excluded: vec![last] }
     }
 

@@ -45,9 +45,6 @@ pub(crate) enum Parameter {
 }
 
 impl Parameter {
-    /// The number of interaction elements that have an index.
-    pub(crate) const INTERACTION_ELEMENTS: usize = 8;
-
     /// The number of indices.
     pub(crate) const COUNT: usize = 16 + Builtin::ALL.len();
 

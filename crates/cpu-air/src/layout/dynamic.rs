@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Builtin, CPU_COMPONENT_HEIGHT, Layout, LayoutError, MAX_LOG_TRACE_LENGTH, VirtualColumn,
-    table::{builtins_of, facts, number},
+    table::{facts, number},
 };
 
 /// No step or row offset may reach this: far beyond any real trace, far below overflow of row arithmetic.
@@ -12,6 +12,12 @@ const ROW_LIMIT: u64 = 1 << MAX_LOG_TRACE_LENGTH;
 
 /// No layout may have more columns, so that a hostile one cannot ask for unbounded memory.
 const COLUMN_LIMIT: u64 = 1 << 12;
+
+/// The largest `cpu_component_step` (Stone v3).
+const MAX_CPU_COMPONENT_STEP: u64 = 256;
+
+/// Memory cells that a CPU step accesses: instruction, dst, op0, op1.
+const CPU_ACCESSES: u64 = 4;
 
 /// A sum of products of parameters, the first factor of a product possibly a rational constant:
 /// `3/4*bitwise__row_ratio+mem_pool__addr_offset`. `None` if malformed, overflowing or not an integer.
@@ -98,6 +104,7 @@ pub(super) fn instantiate(
         builtins,
     };
     let mut mask = Vec::new();
+    let mut memory = Vec::new();
     for (line, fact, rest) in facts(text) {
         let bad = LayoutError::BadTable { layout: "dynamic", line };
         let mut words = rest.split(' ');
@@ -112,17 +119,14 @@ pub(super) fn instantiate(
                     let step = words.next().ok_or(bad)?;
                     layout.periodic.insert(name, place_step(name, step, used, parameters)?);
                 } else {
-                    let column =
-                        words.next().and_then(|parameter| Some((parameter, *parameters.get(parameter)?)));
-                    let (column_name, column) = column.ok_or(bad.clone())?;
+                    let column = words.next().ok_or(bad.clone())?;
                     let step = words.next().ok_or(bad.clone())?;
                     let offset = words.next().ok_or(bad)?;
-                    let cells = VirtualColumn {
-                        column: place_column(name, column_name, column, &layout)?,
-                        step: place_step(name, step, used, parameters)?,
-                        offset: place_offset(name, offset, parameters)?,
-                    };
-                    layout.columns.insert(name, cells);
+                    let formulas = Formulas { name, column, step, offset, used };
+                    layout.columns.insert(name, formulas.place(&layout, parameters)?);
+                    if column == MEMORY_COLUMN && used {
+                        memory.push(name);
+                    }
                 }
             }
             "mask" => {
@@ -134,9 +138,9 @@ pub(super) fn instantiate(
             _ => return Err(bad),
         }
     }
-    debug_assert_eq!(builtins_of(&layout.segments).len(), Builtin::ALL.len());
     layout.mask = Some(mask);
     check_units(&layout)?;
+    check_public_memory(&layout, &memory)?;
     Ok(layout)
 }
 
@@ -162,69 +166,157 @@ fn check_names(text: &'static str, parameters: &BTreeMap<String, u64>) -> Result
     }
 }
 
-/// Interaction columns must be committed after the interaction elements are drawn, and all others before: otherwise
-/// a prover could choose the permutation's products, or the permuted values, to suit the elements.
-fn place_column(
-    name: &'static str,
-    parameter: &str,
-    column: u64,
-    layout: &Layout,
-) -> Result<usize, LayoutError> {
-    let first = layout.first_columns as u64;
-    let total = first + layout.second_columns as u64;
-    let interaction = name.ends_with("/cum_prod0") || name == "diluted_check/cumulative_value";
-    let range = if interaction { first..total } else { 0..first };
-    if range.contains(&column) {
-        return Ok(column as usize);
-    }
-    Err(LayoutError::BadPlacement {
-        column: name,
-        expected: format!("{parameter} must be in {}..{}", range.start, range.end),
-        got: column.to_string(),
-    })
-}
-
+/// Places a step. That of a component that is not in use only matters for the mask, where its cells stay.
 fn place_step(
     name: &'static str,
     formula: &str,
     used: bool,
     parameters: &BTreeMap<String, u64>,
 ) -> Result<usize, LayoutError> {
-    match evaluate(formula, parameters) {
-        Some(0) if !used => Ok(0),
-        Some(step) if step.is_power_of_two() => Ok(step as usize),
-        // An unused builtin's ratios may be anything: its virtual columns collapse to one cell.
-        _ if !used => Ok(0),
-        step => Err(LayoutError::BadPlacement {
+    let step = evaluate(formula, parameters);
+    if !used {
+        return Ok(step.unwrap_or(0) as usize);
+    }
+    step.filter(|step| step.is_power_of_two()).map(|step| step as usize).ok_or_else(|| {
+        LayoutError::BadPlacement {
             column: name,
             expected: format!("step {formula} must be a power of two below 2^{MAX_LOG_TRACE_LENGTH}"),
-            got: step.map_or("no integer in range".to_owned(), |step| step.to_string()),
-        }),
-    }
-}
-
-fn place_offset(
-    name: &'static str,
-    formula: &str,
-    parameters: &BTreeMap<String, u64>,
-) -> Result<usize, LayoutError> {
-    evaluate(formula, parameters).map(|offset| offset as usize).ok_or_else(|| LayoutError::BadPlacement {
-        column: name,
-        expected: format!("offset {formula} must be an integer below 2^{MAX_LOG_TRACE_LENGTH}"),
-        got: "no integer in range".to_owned(),
+            got: step.map_or("no such integer".to_owned(), |step| step.to_string()),
+        }
     })
 }
 
-/// The pools' units and the step of the CPU must fit together: every component's cells lie in the pools.
+/// The formulas of one virtual column.
+struct Formulas {
+    name: &'static str,
+    column: &'static str,
+    step: &'static str,
+    offset: &'static str,
+    used: bool,
+}
+
+impl Formulas {
+    fn bad(&self, expected: String, got: impl ToString) -> LayoutError {
+        LayoutError::BadPlacement { column: self.name, expected, got: got.to_string() }
+    }
+
+    fn place(
+        &self,
+        layout: &Layout,
+        parameters: &BTreeMap<String, u64>,
+    ) -> Result<VirtualColumn, LayoutError> {
+        let column = self.place_column(layout, parameters)?;
+        let step = place_step(self.name, self.step, self.used, parameters)?;
+        let offset = evaluate(self.offset, parameters).ok_or_else(|| {
+            let expected = format!("offset {} must be below 2^{MAX_LOG_TRACE_LENGTH}", self.offset);
+            self.bad(expected, "no such integer")
+        })?;
+        let cells = VirtualColumn { column, step, offset: offset as usize };
+        if self.used {
+            self.check_suboffset(&cells, parameters)?;
+            self.check_pool(&cells, layout)?;
+        }
+        Ok(cells)
+    }
+
+    /// Interaction columns must be committed after the interaction elements are drawn, and all others before:
+    /// otherwise a prover could choose the permutation's products, or the permuted values, to suit the elements.
+    fn place_column(
+        &self,
+        layout: &Layout,
+        parameters: &BTreeMap<String, u64>,
+    ) -> Result<usize, LayoutError> {
+        let first = layout.first_columns;
+        let total = first + layout.second_columns;
+        let interaction = self.name.ends_with("/cum_prod0") || self.name == "diluted_check/cumulative_value";
+        let range = match (self.used, interaction) {
+            (true, true) => first..total,
+            (true, false) => 0..first,
+            (false, _) => 0..total,
+        };
+        let column = parameters.get(self.column).copied().unwrap_or(u64::MAX);
+        usize::try_from(column).ok().filter(|column| range.contains(column)).ok_or_else(|| {
+            self.bad(format!("{} must be in {}..{}", self.column, range.start, range.end), column)
+        })
+    }
+
+    /// Stone v3: a suboffset, in rows, stays below the step.
+    fn check_suboffset(
+        &self,
+        cells: &VirtualColumn,
+        parameters: &BTreeMap<String, u64>,
+    ) -> Result<(), LayoutError> {
+        for term in self.offset.split('+').filter(|term| term.contains("_suboffset")) {
+            let suboffset = evaluate(term, parameters).unwrap_or(ROW_LIMIT);
+            if suboffset >= cells.step as u64 {
+                return Err(self.bad(format!("{term} must be below the step {}", cells.step), suboffset));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cells of a component that belong to a pool must be cells of the pool: otherwise no permutation checks them.
+    fn check_pool(&self, cells: &VirtualColumn, layout: &Layout) -> Result<(), LayoutError> {
+        let Some((_, pool)) = POOLS.iter().find(|(parameter, _)| *parameter == self.column) else {
+            return Ok(());
+        };
+        if self.name == *pool {
+            return Ok(());
+        }
+        let pool = layout.column(pool)?;
+        let distance = cells.offset.checked_sub(pool.offset);
+        let aligned = distance.is_some_and(|distance| distance.is_multiple_of(pool.step));
+        if aligned && cells.step.is_multiple_of(pool.step) {
+            return Ok(());
+        }
+        let expected = format!("cells must be those of the pool, rows {} + k * {}", pool.offset, pool.step);
+        Err(self.bad(expected, format!("rows {} + k * {}", cells.offset, cells.step)))
+    }
+}
+
+/// The parameter that names the column of memory addresses.
+const MEMORY_COLUMN: &str = "mem_pool__addr_column";
+
+/// The parameters that name the columns of pools, and the pools.
+const POOLS: [(&str, &str); 4] = [
+    (MEMORY_COLUMN, "mem_pool/addr"),
+    ("mem_pool__value_column", "mem_pool/value"),
+    ("range_check16_pool_column", "range_check16_pool"),
+    ("diluted_pool_column", "diluted_pool"),
+];
+
+/// Bounds of the CPU's step and of the memory's unit (Stone v3): a step has room for its four accesses.
 fn check_units(layout: &Layout) -> Result<(), LayoutError> {
-    let cpu = (CPU_COMPONENT_HEIGHT * layout.cpu_component_step()) as usize;
-    for pool in ["mem_pool/addr", "range_check16_pool"] {
-        let unit = layout.column(pool)?.step;
-        if unit > cpu {
+    let step = layout.cpu_component_step();
+    if step > MAX_CPU_COMPONENT_STEP {
+        let expected = format!("at most {MAX_CPU_COMPONENT_STEP}");
+        return Err(LayoutError::BadParameter { name: "cpu_component_step", expected, got: step });
+    }
+    let unit = layout.column("mem_pool/addr")?.step as u64;
+    let limit = CPU_COMPONENT_HEIGHT * step / CPU_ACCESSES;
+    if unit > limit {
+        let expected = format!("at most {limit}, a quarter of a step");
+        return Err(LayoutError::BadParameter { name: "memory_units_row_ratio", expected, got: unit });
+    }
+    Ok(())
+}
+
+/// The permutation takes the public memory from the statement, not from its cells: a component that read those cells
+/// would read (0, 0), which no memory backs.
+fn check_public_memory(layout: &Layout, memory: &[&'static str]) -> Result<(), LayoutError> {
+    const PUBLIC: &str = "orig/public_memory/addr";
+    let public = layout.column(PUBLIC)?;
+    for &name in memory.iter().filter(|&&name| name != PUBLIC && name != "mem_pool/addr") {
+        let cells = layout.column(name)?;
+        let period = cells.step.min(public.step);
+        if cells.offset.abs_diff(public.offset).is_multiple_of(period) {
             return Err(LayoutError::BadPlacement {
-                column: if pool == "mem_pool/addr" { "mem_pool/addr" } else { "range_check16_pool" },
-                expected: format!("step must be at most a CPU step of {cpu} rows"),
-                got: unit.to_string(),
+                column: name,
+                expected: format!(
+                    "no cell of the public memory, rows {} + k * {}",
+                    public.offset, public.step
+                ),
+                got: format!("rows {} + k * {}", cells.offset, cells.step),
             });
         }
     }

@@ -95,15 +95,15 @@ pub enum LayoutError {
 impl Fault for LayoutError {
     fn code(&self) -> Code {
         Code(match self {
-            LayoutError::UnknownLayout { .. } => 1150,
-            LayoutError::UnexpectedParameters { .. } => 1151,
-            LayoutError::MissingParameter { .. } => 1152,
-            LayoutError::UnknownParameter { .. } => 1153,
-            LayoutError::BadParameter { .. } => 1154,
-            LayoutError::BadPlacement { .. } => 1155,
-            LayoutError::StepsNotPowerOfTwo { .. } => 1156,
-            LayoutError::TooFewSteps { .. } => 1157,
-            LayoutError::TooManySteps { .. } => 1158,
+            LayoutError::UnknownLayout { .. } => 1160,
+            LayoutError::UnexpectedParameters { .. } => 1161,
+            LayoutError::MissingParameter { .. } => 1162,
+            LayoutError::UnknownParameter { .. } => 1163,
+            LayoutError::BadParameter { .. } => 1164,
+            LayoutError::BadPlacement { .. } => 1165,
+            LayoutError::StepsNotPowerOfTwo { .. } => 1166,
+            LayoutError::TooFewSteps { .. } => 1167,
+            LayoutError::TooManySteps { .. } => 1168,
             LayoutError::MissingColumn { .. } | LayoutError::BadTable { .. } => 7015,
         })
     }

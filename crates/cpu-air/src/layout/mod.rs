@@ -20,7 +20,7 @@ pub use error::LayoutError;
 pub struct VirtualColumn {
     /// The trace column; interaction columns follow the first-trace columns.
     pub column: usize,
-    /// Rows between two cells. 0 only for a builtin that a `dynamic` instance does not use.
+    /// Rows between two cells; a power of two but for a builtin that a `dynamic` instance does not use.
     pub step: usize,
     /// The row of cell 0.
     pub offset: usize,
@@ -352,6 +352,14 @@ impl Layout {
         if length < period {
             let minimum = period.div_ceil(rows_per_step);
             return Err(LayoutError::TooFewSteps { layout: self.name, minimum, got: n_steps });
+        }
+        // Only the parameters of a dynamic layout can break these.
+        for (column, cells) in self.columns().filter(|(column, _)| self.uses_column(column)) {
+            if cells.offset as u64 >= length || cells.step as u64 > length {
+                let expected = format!("offset below and step at most the trace length {length}");
+                let got = format!("offset {}, step {}", cells.offset, cells.step);
+                return Err(LayoutError::BadPlacement { column, expected, got });
+            }
         }
         Ok(length)
     }

@@ -22,11 +22,6 @@ pub(super) fn facts(text: &'static str) -> impl Iterator<Item = (usize, &'static
     )
 }
 
-/// The builtins among the segments.
-pub(super) fn builtins_of(segments: &[&str]) -> Vec<Builtin> {
-    Builtin::ALL.into_iter().filter(|builtin| segments.contains(&builtin.segment())).collect()
-}
-
 /// Reads the table of a static layout.
 pub(super) fn parse_static(name: &'static str, text: &'static str) -> Result<Layout, LayoutError> {
     let mut layout = Layout {
@@ -43,7 +38,8 @@ pub(super) fn parse_static(name: &'static str, text: &'static str) -> Result<Lay
     for (line, fact, rest) in facts(text) {
         parse_fact(&mut layout, fact, rest).ok_or(LayoutError::BadTable { layout: name, line })?;
     }
-    layout.builtins = builtins_of(&layout.segments);
+    layout.builtins =
+        Builtin::ALL.into_iter().filter(|builtin| layout.segments.contains(&builtin.segment())).collect();
     Ok(layout)
 }
 

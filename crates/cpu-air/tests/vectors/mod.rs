@@ -250,9 +250,11 @@ impl Proof {
     }
 }
 
-/// What the column oracle needs of a proof.
+/// What a proof says up to the out-of-domain values.
 pub(crate) struct Sampling {
     pub(crate) interaction_elements: Vec<Felt>,
+    /// α, whose powers weight the constraints.
+    pub(crate) weight: Felt,
     pub(crate) point: Felt,
     /// The values of the mask at the point, then those of the composition.
     pub(crate) values: Vec<Felt>,
@@ -263,7 +265,8 @@ impl Proof {
     pub(crate) fn sampling(&self, seed: &[u8], interaction_elements: usize, values: usize) -> Sampling {
         if self.is_annotated() {
             let (point, values) = self.out_of_domain();
-            return Sampling { interaction_elements: self.interaction_elements(), point, values };
+            let interaction_elements = self.interaction_elements();
+            return Sampling { interaction_elements, weight: self.felts("Original")[0], point, values };
         }
         assert_eq!(self.parameter("/channel_hash").unwrap(), "poseidon3");
         assert_eq!(self.parameter("/verifier_friendly_channel_updates").unwrap(), true);
@@ -278,9 +281,9 @@ impl Proof {
         let draw = |state: Felt, counter: usize| poseidon::hash_pair(state, Felt::from_u64(counter as u64));
         let state = send();
         let interaction_elements = (0..interaction_elements).map(|counter| draw(state, counter)).collect();
-        send(); // The interaction trace; the composition's coefficient follows.
+        let weight = draw(send(), 0);
         let point = draw(send(), 0);
-        Sampling { interaction_elements, point, values: words.take(values).collect() }
+        Sampling { interaction_elements, weight, point, values: words.take(values).collect() }
     }
 }
 
