@@ -3,7 +3,7 @@
 //! Values stay in un-carried limbs and are not reduced inside a pass. Going forward, 16p is added on loading and a
 //! layer x ± w·y moves a value by less than 1.2p, so twelve layers keep every value in (0, 64p). Going backward
 //! the sums double: a bound M with values in (−p, M·p) is carried from layer to layer, and a layer that would pass
-//! 128p folds its sums.
+//! 64p folds its sums. A limb of a product is below 2⁵⁶ and doubles at most six times until then.
 //!
 //! Layers at a distance of at least eight elements multiply whole vectors by one twiddle; the last three run
 //! between two 8×8 transposes, with a twiddle for each lane.
@@ -205,7 +205,7 @@ fn backward_layers<L: Lanes>(
     mut bound: u64,
 ) -> u64 {
     for layer in (0..span.log).rev() {
-        if bound > 64 {
+        if bound > 32 {
             backward_layer::<L, true>(l, scratch, span, layer, twiddles, bound);
             bound = 2;
         } else {
