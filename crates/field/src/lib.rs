@@ -14,7 +14,10 @@
 //! | `memory` | allocation of large columns in huge pages |
 //! | [`kernels`](Kernels) | which instruction set the whole-kernel back ends use, chosen once |
 //!
-//! The layout of a column and the choice of kernels are decisions 2 and 3 of the architecture.
+//! The layout of a column and the choice of kernels are decisions 2 and 3 of the architecture. Unsafe code is only
+//! in the processor's instance of [`lanes`] and in `memory`.
+#![deny(unsafe_code)]
+
 mod bytes;
 mod column;
 mod elementwise;

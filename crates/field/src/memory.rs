@@ -2,6 +2,7 @@
 //!
 //! Strided passes over a large column touch a new page at every step; with pages of 2 MiB the address translation
 //! stays in the processor's tables. Linux gives them to those who ask, region by region.
+#![allow(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
 

@@ -4,6 +4,7 @@
 //! multiply-add, which is computed by double-precision arithmetic with rounding toward zero:
 //! for integers a, b < 2⁵², `fma(a, b, 2¹⁰⁴)` lies in [2¹⁰⁴, 2¹⁰⁵), where a unit in the last place is 2⁵², so its
 //! mantissa bits are exactly ⌊ab/2⁵²⌋; and `fma(a, b, 2¹⁰⁴ + 2⁵² − that)` = 2⁵² + (ab mod 2⁵²) is exact.
+#![allow(unsafe_code)]
 
 use core::arch::x86_64::*;
 
