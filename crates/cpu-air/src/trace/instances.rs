@@ -42,6 +42,11 @@ impl Segment {
         Ok(Some(Segment { builtin, begin, count: count as usize }))
     }
 
+    /// The builtin.
+    pub(super) fn builtin(&self) -> Builtin {
+        self.builtin
+    }
+
     /// The address of cell `cell` of an instance.
     pub(super) fn address(&self, index: usize, cell: u64) -> u64 {
         self.begin + self.builtin.cells_per_instance() * index as u64 + cell

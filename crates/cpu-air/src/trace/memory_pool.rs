@@ -16,7 +16,7 @@ use crate::{
     layout::{LayoutError, VirtualColumn},
 };
 
-/// A cell that nobody wrote. No access has this address: it would leave no room for the address after the last.
+/// A cell that nobody wrote. An access of this address is refused: no trace is that long.
 const UNWRITTEN: u64 = u64::MAX;
 
 /// A value that a builtin or the public memory states, rather than the run's memory.
@@ -105,6 +105,13 @@ impl MemoryPool {
     /// Fills the unwritten cells and finds every address its one value.
     pub(super) fn fill(self, memory: &Memory) -> Result<FilledMemory, TraceError> {
         let written = || self.addresses.iter().copied().filter(|&address| address != UNWRITTEN);
+        let reads =
+            self.reads.iter().flat_map(|&(cells, count)| (0..count).map(move |index| cells.position(index)));
+        let read_last = reads.into_iter().any(|position| self.addresses[position] == UNWRITTEN);
+        if read_last || self.stated.iter().any(|cell| cell.address == UNWRITTEN) {
+            let free = self.addresses.len() as u64;
+            return Err(TraceError::HolesDoNotFit { pool: Pool::Memory, holes: u64::MAX - free, free });
+        }
         let (lowest, highest) =
             written().fold((u64::MAX, 0), |(low, high), address| (low.min(address), high.max(address)));
         if lowest != 1 {

@@ -23,6 +23,7 @@ mod instances;
 mod interaction;
 mod keccak;
 mod memory_pool;
+mod modular;
 mod pedersen;
 mod poseidon;
 mod range_check;

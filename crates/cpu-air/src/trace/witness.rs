@@ -11,7 +11,7 @@ use super::{
     instances::Segment,
     interaction, keccak,
     memory_pool::{FilledMemory, MemoryPool},
-    pedersen, poseidon,
+    modular, pedersen, poseidon,
     range_check::RangeChecks,
     value_pool::{FilledPool, ValuePool, diluted_felts, small_felts},
 };
@@ -137,6 +137,13 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
         let builtin = RangeChecks::new96(layout, segment, &memory, &range_check)?;
         builtin.write_parts(&private.range_check96, &mut range_check)?;
         range_checks.push(builtin);
+    }
+
+    if let Some(segment) = segment(Builtin::AddMod)? {
+        modular::write_additions(layout, segment, &private.add_mod, &mut columns, &mut memory)?;
+    }
+    if let Some(segment) = segment(Builtin::MulMod)? {
+        modular::write_multiplications(layout, segment, &private.mul_mod, &mut memory, &mut range_check)?;
     }
 
     let range_check = range_check.fill()?;
