@@ -25,8 +25,8 @@ fn cases() -> Vec<(CommitmentHash, Kernels)> {
     HASHES.into_iter().flat_map(|hash| production().map(move |kernels| (hash, kernels))).collect()
 }
 
-/// Enough for the longest task of a batch.
-const COUNT: usize = 4096;
+/// Few enough for one task: a batch of one task runs on the calling thread.
+const COUNT: usize = 64;
 
 #[divan::bench(args = cases())]
 fn nodes(bencher: Bencher<'_, '_>, (hash, kernels): (CommitmentHash, Kernels)) {
@@ -63,13 +63,16 @@ fn searches() -> Vec<(ProofOfWorkHash, Kernels)> {
         .collect()
 }
 
+/// Some blocks of the search, to which waking the pool adds little.
+const NONCES: u64 = 1 << 15;
+
 #[divan::bench(args = searches())]
 fn nonces(bencher: Bencher<'_, '_>, (hash, kernels): (ProofOfWorkHash, Kernels)) {
-    // No nonce gives 64 zero bits; the search ends when eight blocks of 2¹⁵ have been tried.
+    // No nonce gives 64 zero bits; the search ends when enough have been tried.
     let tried = std::sync::atomic::AtomicU64::new(0);
-    bencher.counter(ItemsCount::new(8u64 << 15)).bench_local(|| {
+    bencher.counter(ItemsCount::new(NONCES)).bench_local(|| {
         tried.store(0, std::sync::atomic::Ordering::Relaxed);
-        let enough = || tried.load(std::sync::atomic::Ordering::Relaxed) >= 8 << 15;
+        let enough = || tried.load(std::sync::atomic::Ordering::Relaxed) >= NONCES;
         let count = |total| tried.store(total, std::sync::atomic::Ordering::Relaxed);
         find_nonce(hash, &[7; 32], 64, kernels, &enough, &count)
     });

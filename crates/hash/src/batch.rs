@@ -51,23 +51,34 @@ impl CommitmentHash {
     ) -> Result<(), HashError> {
         assert_eq!(children.len(), 2 * out.len(), "a node has two children");
         let length = self.rows_per_task(2);
-        out.par_chunks_mut(length).zip(children.par_chunks(2 * length)).try_for_each(|(out, children)| {
+        let task = |children: &[Digest], out: &mut [Digest]| {
             let done = dispatch(kernels, NodesTask { hash: *self, children, out: &mut *out }).unwrap_or(0);
             for (out, pair) in out.iter_mut().zip(children.chunks_exact(2)).skip(done) {
                 *out = self.hash_node(&pair[0], &pair[1])?;
             }
             Ok(())
-        })
+        };
+        // A single task is done at once: waking another thread may cost more.
+        if out.len() <= length {
+            return task(children, out);
+        }
+        out.par_chunks_mut(length)
+            .zip(children.par_chunks(2 * length))
+            .try_for_each(|(out, children)| task(children, out))
     }
 
     fn hash_table(self, rows: Rows<'_>, kernels: Kernels, out: &mut [Digest]) {
         assert!(rows.capacity() >= out.len(), "the table has a row for every digest");
         let length = self.rows_per_task(rows.width());
-        out.par_chunks_mut(length).enumerate().for_each(|(index, out)| {
-            let first = index * length;
+        let task = |first: usize, out: &mut [Digest]| {
             let done = dispatch(kernels, RowsTask { hash: self, rows, first, out: &mut *out }).unwrap_or(0);
             self.hash_rows_singly(rows, first + done, &mut out[done..]);
-        });
+        };
+        // A single task is done at once: waking another thread may cost more.
+        if out.len() <= length {
+            return task(0, out);
+        }
+        out.par_chunks_mut(length).enumerate().for_each(|(index, out)| task(index * length, out));
     }
 
     /// Rows of this many cells that make a task of 50 µs or more on the fastest kernels; a multiple of 64.
@@ -139,7 +150,11 @@ impl LaneTask for RowsTask<'_> {
                 kernels::poseidon::hash_rows(l, rows, first / 8, blocks);
                 8 * blocks.len()
             }
-            Primitive::Pedersen => 0,
+            Primitive::Pedersen => {
+                let blocks = out.as_chunks_mut().0;
+                kernels::pedersen::hash_rows(l, rows, first / 8, blocks);
+                8 * blocks.len()
+            }
         }
     }
 }
@@ -171,13 +186,17 @@ impl LaneTask for NodesTask<'_> {
                 16 * blocks.len()
             }
             // The caller names the word that is too large.
-            Primitive::Poseidon if !children.iter().all(Digest::is_below_prime) => 0,
+            Primitive::Poseidon | Primitive::Pedersen if !children.iter().all(Digest::is_below_prime) => 0,
             Primitive::Poseidon => {
                 let blocks = out.as_chunks_mut().0;
                 kernels::poseidon::hash_nodes(l, children.as_chunks().0, blocks);
                 8 * blocks.len()
             }
-            Primitive::Pedersen => 0,
+            Primitive::Pedersen => {
+                let blocks = out.as_chunks_mut().0;
+                kernels::pedersen::hash_nodes(l, children.as_chunks().0, blocks);
+                8 * blocks.len()
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | [`keccak`] | eight Keccak-256 at a time, one in each 64-bit lane |
 //! | [`blake2s`] | sixteen BLAKE2s-256 at a time, one in each 32-bit lane |
 //! | [`poseidon`] | eight Poseidon at a time, and several such groups interleaved |
+//! | [`pedersen`] | eight Pedersen at a time |
 //! | [`table`] | the cells of eight consecutive rows as vectors |
 //! | [`digests`] | between digests in memory and vectors of their words |
 //!
@@ -14,5 +15,6 @@
 pub(crate) mod blake2s;
 pub(crate) mod digests;
 pub(crate) mod keccak;
+pub(crate) mod pedersen;
 pub(crate) mod poseidon;
 pub(crate) mod table;

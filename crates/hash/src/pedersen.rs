@@ -1,11 +1,12 @@
 //! Pedersen's hash on the Stark curve: the x coordinate of the shift point plus one fixed point for each set bit.
 //!
 //! Each input has 252 bits, least significant first, and its own 252 points. The points of eight bits at a time
-//! are summed in advance, so a hash is 64 additions.
+//! are summed in advance, so a hash is 64 additions. Every such sum contains the generator once more, and the start
+//! of a hash 64 times less: then no sum is infinity, and no window needs a special case.
 
 use std::sync::LazyLock;
 
-use ashlar_curve::{AffinePoint, JacobianPoint, SHIFT_POINT, normalize_batch, pedersen_points};
+use ashlar_curve::{AffinePoint, GENERATOR, JacobianPoint, SHIFT_POINT, normalize_batch, pedersen_points};
 use ashlar_field::Felt;
 
 /// Bits of a window.
@@ -13,42 +14,50 @@ const WINDOW_BITS: usize = 8;
 /// Windows of an input; the last holds the four bits 248 … 251.
 const WINDOWS: usize = 32;
 
-/// The sums of the points of a window, by the window's value; the entry of zero is never added.
-type Window = [AffinePoint; 1 << WINDOW_BITS];
+/// The generator plus the sum of the points of a window's set bits, by the window's value.
+pub(crate) type Window = [AffinePoint; 1 << WINDOW_BITS];
 
-/// By input and window. 1 MiB, computed once.
-static WINDOW_SUMS: LazyLock<[Vec<Window>; 2]> = LazyLock::new(|| {
-    pedersen_points().each_ref().map(|points| points.chunks(WINDOW_BITS).map(subset_sums).collect())
+/// By input and window. 2 MiB, computed once.
+pub(crate) static WINDOW_SUMS: LazyLock<[Vec<Window>; 2]> = LazyLock::new(|| {
+    pedersen_points().each_ref().map(|points| points.chunks(WINDOW_BITS).map(window_sums).collect())
 });
 
-fn subset_sums(points: &[AffinePoint]) -> Window {
-    let mut sums = vec![JacobianPoint::INFINITY];
+/// The shift point minus the generators that the windows add.
+pub(crate) static START: LazyLock<AffinePoint> = LazyLock::new(|| {
+    let start = (0..2 * WINDOWS).fold(JacobianPoint::from(SHIFT_POINT), |sum, _| sum.add_affine(-GENERATOR));
+    start.to_affine().unwrap_or(SHIFT_POINT)
+});
+
+fn window_sums(points: &[AffinePoint]) -> Window {
+    let mut sums = vec![JacobianPoint::from(GENERATOR)];
     for &point in points {
         sums.extend_from_within(..);
         let half = sums.len() / 2;
         sums[half..].iter_mut().for_each(|sum| *sum = sum.add_affine(point));
     }
-    // Infinity, the sum of no points, has no affine form; the shift point stands in its place.
     let sums = normalize_batch(&sums);
-    std::array::from_fn(|value| sums.get(value).copied().flatten().unwrap_or(SHIFT_POINT))
+    // The last window is shorter, and no element has a value beyond it. No sum is infinity.
+    std::array::from_fn(|value| sums.get(value).copied().flatten().unwrap_or(GENERATOR))
 }
 
 /// The 32 windows of an element below p < 2²⁵²: its bytes in standard form, least significant first.
-fn windows(input: Felt) -> impl Iterator<Item = usize> {
-    input.to_standard_limbs().into_iter().flat_map(u64::to_le_bytes).map(usize::from).take(WINDOWS)
-}
-
-/// The window sums that a hash adds to the shift point; `None` where the window is zero.
-fn addends(a: Felt, b: Felt) -> impl Iterator<Item = Option<&'static AffinePoint>> {
-    [a, b].into_iter().zip(WINDOW_SUMS.iter()).flat_map(|(input, sums)| {
-        windows(input).zip(sums).map(|(value, window)| (value != 0).then(|| &window[value]))
-    })
+#[inline(always)]
+pub(crate) fn windows(input: Felt) -> [u8; WINDOWS] {
+    let mut bytes = [0; WINDOWS];
+    for (bytes, limb) in bytes.as_chunks_mut().0.iter_mut().zip(input.to_standard_limbs()) {
+        *bytes = limb.to_le_bytes();
+    }
+    bytes
 }
 
 /// The two-to-one form.
 pub fn hash(a: Felt, b: Felt) -> Felt {
-    let sum =
-        addends(a, b).flatten().fold(JacobianPoint::from(SHIFT_POINT), |sum, point| sum.add_affine(*point));
+    let mut sum = JacobianPoint::from(*START);
+    for (input, table) in [a, b].into_iter().zip(&*WINDOW_SUMS) {
+        for (value, window) in windows(input).into_iter().zip(table) {
+            sum = sum.add_affine(window[usize::from(value)]);
+        }
+    }
     // A sum at infinity would be a relation between the fixed points, which nobody knows; it reads as zero.
     sum.to_affine().map_or(Felt::ZERO, |point| point.x)
 }
@@ -79,8 +88,6 @@ fn divide_by_prime(word: &[u8; 32]) -> (Felt, Felt) {
 
 #[cfg(test)]
 mod tests {
-    use ashlar_curve::GENERATOR;
-
     use super::*;
 
     fn felt(text: &str) -> Felt {
@@ -112,16 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn every_window_is_the_sum_of_its_points() {
+    fn every_window_is_the_generator_and_the_sum_of_its_points() {
         for (sums, points) in WINDOW_SUMS.iter().zip(pedersen_points()) {
             assert_eq!(sums.len(), WINDOWS);
             for (window, points) in sums.iter().zip(points.chunks(WINDOW_BITS)) {
-                for value in [1, 2, 3, 11, (1 << points.len()) - 1] {
+                for value in [0, 1, 2, 3, 11, (1 << points.len()) - 1] {
                     let chosen = points.iter().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
-                    let sum = chosen.fold(JacobianPoint::INFINITY, |sum, (_, point)| sum.add_affine(*point));
+                    let generator = JacobianPoint::from(GENERATOR);
+                    let sum = chosen.fold(generator, |sum, (_, point)| sum.add_affine(*point));
                     assert_eq!(Some(window[value]), sum.to_affine());
                 }
-                assert_ne!(window[0], GENERATOR);
             }
         }
     }

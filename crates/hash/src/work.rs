@@ -137,13 +137,12 @@ pub fn verify_nonce(hash: ProofOfWorkHash, state: &[u8; 32], bits: u32, nonce: u
     Puzzle::new(hash, state, bits).is_some_and(|puzzle| puzzle.accepts(nonce))
 }
 
-/// Nonces that one thread takes at a time: about a millisecond of vector work, between looks at `cancelled`.
-const BLOCK: u64 = 1 << 15;
+/// Nonces that one thread takes at a time, between two looks at `cancelled`: 0.1 ms of vector work.
+const BLOCK: u64 = 1 << 12;
 
-/// The smallest valid nonce below 2⁶⁴ − 2¹⁵, on all threads of the current rayon pool, whatever their number.
+/// The smallest valid nonce below 2⁶⁴ − 2¹², on all threads of the current rayon pool, whatever their number.
 ///
-/// `cancelled` is asked, and `progress` told the count of nonces tried so far, about every millisecond of work on
-/// every thread; both are called from several threads at once. `None` if cancelled, or if `bits` exceeds 64.
+/// `cancelled` is asked, and `progress` told the count of nonces tried so far, every 2¹² nonces on every thread; both are called from several threads at once. `None` if cancelled, or if `bits` exceeds 64.
 pub fn find_nonce(
     hash: ProofOfWorkHash,
     state: &[u8; 32],

@@ -77,16 +77,29 @@ fn compress<L: Lanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter
             v[$b] = l.rotate_right32::<7>(l.xor(v[$b], v[$c]));
         };
     }
-    for order in &SCHEDULE {
-        mix!(0, 4, 8, 12, message[order[0]], message[order[1]]);
-        mix!(1, 5, 9, 13, message[order[2]], message[order[3]]);
-        mix!(2, 6, 10, 14, message[order[4]], message[order[5]]);
-        mix!(3, 7, 11, 15, message[order[6]], message[order[7]]);
-        mix!(0, 5, 10, 15, message[order[8]], message[order[9]]);
-        mix!(1, 6, 11, 12, message[order[10]], message[order[11]]);
-        mix!(2, 7, 8, 13, message[order[12]], message[order[13]]);
-        mix!(3, 4, 9, 14, message[order[14]], message[order[15]]);
+    macro_rules! round {
+        ($order:expr) => {{
+            let order: &[usize; 16] = $order;
+            mix!(0, 4, 8, 12, message[order[0]], message[order[1]]);
+            mix!(1, 5, 9, 13, message[order[2]], message[order[3]]);
+            mix!(2, 6, 10, 14, message[order[4]], message[order[5]]);
+            mix!(3, 7, 11, 15, message[order[6]], message[order[7]]);
+            mix!(0, 5, 10, 15, message[order[8]], message[order[9]]);
+            mix!(1, 6, 11, 12, message[order[10]], message[order[11]]);
+            mix!(2, 7, 8, 13, message[order[12]], message[order[13]]);
+            mix!(3, 4, 9, 14, message[order[14]], message[order[15]]);
+        }};
     }
+    round!(&SCHEDULE[0]);
+    round!(&SCHEDULE[1]);
+    round!(&SCHEDULE[2]);
+    round!(&SCHEDULE[3]);
+    round!(&SCHEDULE[4]);
+    round!(&SCHEDULE[5]);
+    round!(&SCHEDULE[6]);
+    round!(&SCHEDULE[7]);
+    round!(&SCHEDULE[8]);
+    round!(&SCHEDULE[9]);
     for i in 0..8 {
         state[i] = l.xor3(h[i], v[i], v[i + 8]);
     }

@@ -86,16 +86,18 @@ fn gather<L: Lanes>(l: L, values: &[Group], cells: &mut [Group]) {
         match values.len() {
             1 => cells[0].0[limb] = values[0].0[limb],
             2 => {
+                let first_of_two = l.load(&[0, 2, 4, 6, 8, 10, 12, 14]);
                 for (column, cell) in cells.iter_mut().enumerate() {
-                    let every_second = l.load(&std::array::from_fn(|row| (2 * row + column) as u64));
+                    let every_second = l.add(first_of_two, l.splat(column as u64));
                     let vector = l.permute_pair(lanes(limb, 0), lanes(limb, 1), every_second);
                     l.store(vector, &mut cell.0[limb]);
                 }
             }
             4 => {
+                let first_of_four = l.load(&[0, 4, 8, 12, 0, 4, 8, 12]);
                 let halves = l.load(&[0, 1, 2, 3, 8, 9, 10, 11]);
                 for (column, cell) in cells.iter_mut().enumerate() {
-                    let every_fourth = l.load(&std::array::from_fn(|row| (4 * (row % 4) + column) as u64));
+                    let every_fourth = l.add(first_of_four, l.splat(column as u64));
                     let low = l.permute_pair(lanes(limb, 0), lanes(limb, 1), every_fourth);
                     let high = l.permute_pair(lanes(limb, 2), lanes(limb, 3), every_fourth);
                     l.store(l.permute_pair(low, high, halves), &mut cell.0[limb]);
