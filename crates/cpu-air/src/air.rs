@@ -1,37 +1,14 @@
 //! The Cairo CPU AIR of one statement: layout, trace length and public input put together.
 
-use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_stark::air::{Air, ConstraintSystem};
-use thiserror::Error;
 
 use crate::{
     component::{Parameter, constraint_system, diluted_final_value},
     input::{MemorySegment, PublicInput},
-    layout::{Layout, LayoutError},
+    layout::Layout,
     statement::{self, StatementError},
 };
-
-/// A public input to which no AIR belongs.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(transparent)]
-pub struct CpuAirError(#[from] StatementError);
-
-impl From<LayoutError> for CpuAirError {
-    fn from(error: LayoutError) -> CpuAirError {
-        CpuAirError(error.into())
-    }
-}
-
-impl Fault for CpuAirError {
-    fn code(&self) -> Code {
-        self.0.code()
-    }
-
-    fn exit(&self) -> Exit {
-        self.0.exit()
-    }
-}
 
 /// The Cairo CPU AIR for one public input.
 #[derive(Clone, Debug)]
@@ -74,7 +51,7 @@ impl CpuAir {
     ///
     /// # Errors
     /// Those of [`statement::check`].
-    pub fn new(layout: &Layout, public_input: &PublicInput) -> Result<CpuAir, CpuAirError> {
+    pub fn new(layout: &Layout, public_input: &PublicInput) -> Result<CpuAir, StatementError> {
         statement::check(public_input, layout)?;
         let length = layout.trace_length(public_input.n_steps)?;
         let public_memory_step = layout.column("orig/public_memory/addr")?.step as u64;

@@ -2,10 +2,10 @@
 //! combination of blow-up, queries, grinding and folding by prediction.
 
 use ashlar_cpu_air::{
-    air::{CpuAir, CpuAirError},
+    air::CpuAir,
     input::{MemorySegment, PublicInput, PublicMemoryCell},
     layout::Layout,
-    statement::PageHash,
+    statement::{PageHash, StatementError},
 };
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
@@ -56,7 +56,7 @@ pub struct Chosen {
 pub enum AutomaticError {
     /// The layout cannot hold the run.
     #[error(transparent)]
-    Air(#[from] CpuAirError),
+    Statement(#[from] StatementError),
     /// The wanted bits are out of reach of the hash.
     #[error(
         "expected at most {most} bits of security with these hashes (collisions of the weakest), got a wish for {wanted}"
@@ -72,14 +72,14 @@ pub enum AutomaticError {
 impl Fault for AutomaticError {
     fn code(&self) -> Code {
         match self {
-            AutomaticError::Air(error) => error.code(),
+            AutomaticError::Statement(error) => error.code(),
             AutomaticError::TooManyBits { .. } => Code(1152),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            AutomaticError::Air(error) => error.exit(),
+            AutomaticError::Statement(error) => error.exit(),
             AutomaticError::TooManyBits { .. } => Exit::Usage,
         }
     }
@@ -89,7 +89,7 @@ impl Fault for AutomaticError {
             AutomaticError::TooManyBits { .. } => {
                 Some("ask for fewer bits, or use blake248 or poseidon".into())
             }
-            AutomaticError::Air(_) => None,
+            AutomaticError::Statement(_) => None,
         }
     }
 }
@@ -107,7 +107,7 @@ const STEPS: std::ops::RangeInclusive<u32> = 2..=4;
 ///
 /// # Errors
 /// If the layout cannot hold a run of `n_steps` steps.
-pub fn trace_shape(layout: &Layout, n_steps: u64) -> Result<TraceShape, CpuAirError> {
+pub fn trace_shape(layout: &Layout, n_steps: u64) -> Result<TraceShape, StatementError> {
     // The dimensions do not depend on the statement, so any well-formed one will do.
     let segment = MemorySegment { begin_addr: 1, stop_ptr: 1 };
     let any_statement = PublicInput {

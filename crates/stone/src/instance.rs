@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ashlar_cpu_air::{
-    air::{CpuAir, CpuAirError},
+    air::CpuAir,
     input::PublicInput,
     layout::{self, Layout, LayoutError},
     statement::{self, StatementError, StoneVersion},
@@ -21,9 +21,6 @@ pub enum InstanceError {
     /// The public input states nothing provable.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// The constraints do not fit the public input.
-    #[error(transparent)]
-    Air(#[from] CpuAirError),
     /// The generation of Stone does not have the layout.
     #[error(
         "expected stone5 for layout {layout}, got {version}: Stone v3's definition of it is inconsistent"
@@ -41,7 +38,6 @@ impl Fault for InstanceError {
         match self {
             InstanceError::Layout(error) => error.code(),
             InstanceError::Statement(error) => error.code(),
-            InstanceError::Air(error) => error.code(),
             InstanceError::OtherGeneration { .. } => Code(1153),
         }
     }
@@ -50,7 +46,6 @@ impl Fault for InstanceError {
         match self {
             InstanceError::Layout(error) => error.exit(),
             InstanceError::Statement(error) => error.exit(),
-            InstanceError::Air(error) => error.exit(),
             InstanceError::OtherGeneration { .. } => Exit::Usage,
         }
     }
@@ -59,7 +54,6 @@ impl Fault for InstanceError {
         match self {
             InstanceError::Layout(error) => error.hint(),
             InstanceError::Statement(error) => error.hint(),
-            InstanceError::Air(error) => error.hint(),
             InstanceError::OtherGeneration { .. } => Some("pass --stone_version=stone5".into()),
         }
     }

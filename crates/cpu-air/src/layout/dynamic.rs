@@ -39,7 +39,7 @@ fn evaluate(formula: &str, parameters: &BTreeMap<String, u64>) -> Option<u64> {
             };
             numerator = numerator.checked_mul(factor)?;
         }
-        if numerator % denominator != 0 {
+        if !numerator.is_multiple_of(denominator) {
             return None;
         }
         sum = sum.checked_add(numerator / denominator)?;
