@@ -1,2 +1,112 @@
-//! (under construction)
-fn main() {}
+//! The command line: from an allocation proposal to a verified proof.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `arguments`, `settings` | flags, environment and `ashlar.toml`, defined once |
+//! | `commands` | one module a verb |
+//! | `proving` | what `allocate` and `prove` share: run, parameters, proof, verification, records |
+//! | `failure`, `catalogue` | errors, their form, and their pages |
+//! | `console`, `progress` | standard output for data, standard error for people |
+//! | `session` | the records, and work that Ctrl-C can stop |
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod catalogue;
+mod commands;
+mod console;
+mod failure;
+mod policy_file;
+mod progress;
+mod proving;
+mod session;
+mod settings;
+
+use std::{process::ExitCode, time::Duration};
+
+use arguments::CommandLine;
+use console::{Console, Form};
+use failure::{CommandError, Failure};
+use progress::Interrupt;
+use session::Session;
+use settings::Parsed;
+
+/// How long a command may take to stop in an orderly way after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match settings::parse(&arguments) {
+        Ok(Parsed::Command(line)) => run(*line),
+        Ok(Parsed::Text(text)) => {
+            let shown = console::print(&text.render().ansi().to_string());
+            shown.map_or_else(|failure| end(&failure), |()| ExitCode::SUCCESS)
+        }
+        Err(failure) => end(&failure),
+    }
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    console::say(&failure.report());
+    ExitCode::from(failure.exit().status())
+}
+
+fn run(line: CommandLine) -> ExitCode {
+    let console = Console::new(&line.global);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&CommandError::Broken(Box::new(error)).into()),
+    };
+    let interrupt = Interrupt::default();
+    let session = Session { console, interrupt: interrupt.clone(), global: line.global };
+    let outcome = runtime.block_on(async {
+        let command = commands::run(&session, line.command);
+        tokio::pin!(command);
+        tokio::select! {
+            outcome = &mut command => return outcome,
+            () = asked_to_stop() => interrupt.set(),
+        }
+        // What the command holds is put in order by the command itself: it is asked to stop, and waited for.
+        tokio::select! {
+            outcome = &mut command => outcome.and(Err(CommandError::Interrupted.into())),
+            () = asked_to_stop() => Err(CommandError::Interrupted.into()),
+            () = tokio::time::sleep(GRACE) => Err(CommandError::Interrupted.into()),
+        }
+    });
+    // A program that is still running inside the virtual machine cannot be stopped; it is not waited for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if console.form() != Form::Text {
+                let reported = match console.form() {
+                    Form::Events => console.event("error", failure.to_json()),
+                    _ => console.document("ashlar.error/1", failure.to_json()),
+                };
+                if let Err(second) = reported {
+                    console::say(&second.report());
+                }
+            }
+            end(&failure)
+        }
+    }
+}
+
+/// Waits for Ctrl-C or a request to terminate.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                // If Ctrl-C cannot be listened to, the system's own answer to it ends the process.
+                Ok(()) = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+                else => std::future::pending().await,
+            }
+        }
+        Err(_) => {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

@@ -424,6 +424,27 @@ impl Store {
         rows.iter().map(|row| Job::from_row(row).map_err(fault)).collect()
     }
 
+    /// How many of the last twenty verified jobs with this layout and length there are, and their mean milliseconds.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn typical_latency(&self, layout: &str, n_steps: u64) -> Result<Option<(u32, u64)>, Error> {
+        let fault = |source| self.fault("the jobs", "looking for similar jobs", source);
+        let row = sqlx::query(
+            "SELECT count(*) AS runs, CAST(coalesce(avg(stone_latency_ms), 0) AS INTEGER) AS milliseconds FROM
+             (SELECT stone_latency_ms FROM proof_jobs
+              WHERE proof_status = 'verified' AND layout = ? AND n_steps = ? ORDER BY id DESC LIMIT 20)",
+        )
+        .bind(layout)
+        .bind(signed(n_steps))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(fault)?;
+        let runs: u32 = unsigned(&row, "runs").map_err(fault)?.unwrap_or(0);
+        let milliseconds = unsigned(&row, "milliseconds").map_err(fault)?.unwrap_or(0);
+        Ok((runs > 0).then_some((runs, milliseconds)))
+    }
+
     /// What happened to a job after the event with id `after`, in order.
     ///
     /// # Errors

@@ -6,6 +6,8 @@
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
 //! | `allocations` | [`Allocation`]s and which job proves them |
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
+//! | `gate` | [`examine`], [`Store::pass_gate`]: what stands between a decision and its execution |
+//! | `execution` | [`ExecutionPort`] and its adapters [`DryRun`] and [`Webhook`] |
 //!
 //! What may never happen (a terminal state that changes, an event that disappears, a second execution of one
 //! proposal) is forbidden by the database itself, see `migrations/`.
@@ -15,6 +17,8 @@ mod allocations;
 mod artefacts;
 mod database;
 mod error;
+mod execution;
+mod gate;
 mod id;
 mod jobs;
 mod moment;
@@ -24,6 +28,11 @@ pub use allocations::{Allocation, NewAllocation};
 pub use artefacts::{Artefact, Artefacts, ContentHash, Swept, write_durably};
 pub use database::Store;
 pub use error::Error;
+pub use execution::{DryRun, ExecutionError, ExecutionPort, Failure, Order, Webhook};
+pub use gate::{
+    Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
+    examine,
+};
 pub use id::{AllocationId, ExecutionId, JobId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
 pub use moment::Moment;

@@ -1,0 +1,269 @@
+//! The command line, defined once: flags, environment variables, and the keys of `ashlar.toml` all come from here.
+
+use std::path::PathBuf;
+
+use ashlar_stone::{HashChoice, Optimize};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Proves Cairo programs, and executes allocations only when their proof is verified.
+#[derive(Debug, Parser)]
+#[command(name = "ashlar", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  ashlar allocate examples/allocation.json     propose, prove, verify, pass the gate
+  ashlar verify proof.json                     0 valid, 1 invalid, 3-5 undecided
+  ashlar explain ASH-4043                      what an error means and what to do
+
+Every flag can be set as ASHLAR_… in the environment or in ashlar.toml. Exit codes: docs/exit-codes.md")]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Where records and artefacts are kept
+    #[arg(long, global = true, env = "ASHLAR_DATA_DIR", value_name = "DIR", default_value = "ashlar-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Settings file; default: ashlar.toml in the current folder, if there is one
+    #[arg(long, global = true, env = "ASHLAR_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document to standard output
+    #[arg(long, global = true, conflicts_with = "json_stream")]
+    pub(crate) json: bool,
+    /// Print events to standard output as they happen, one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) json_stream: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// From a proposal to scores and shares, a verified proof, and the gate
+    Allocate(Allocate),
+    /// Prove any Cairo program
+    Prove(Prove),
+    /// Verify a proof file: exit 0 if it is valid, 1 if not
+    Verify(Verify),
+    /// Say what proving a program would take; nothing is proven
+    Plan(Plan),
+    /// What was proven, and what became of it
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Check this machine: ok, warn or fail, with the remedy
+    Doctor,
+    /// The page of an error code; without a code, the list of them
+    Explain {
+        /// Such as ASH-4043 or 4043
+        code: Option<String>,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What parameters are chosen for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Goal {
+    /// The least CPU time
+    Time,
+    /// The shortest proof
+    Size,
+    /// The least calldata on Starknet
+    Calldata,
+}
+
+impl From<Goal> for Optimize {
+    fn from(goal: Goal) -> Optimize {
+        match goal {
+            Goal::Time => Optimize::Time,
+            Goal::Size => Optimize::Size,
+            Goal::Calldata => Optimize::Calldata,
+        }
+    }
+}
+
+/// The hash of the commitments.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Hash {
+    /// BLAKE2s with 248 bits kept: fast, 124 bits of collision resistance
+    Blake248,
+    /// Poseidon: cheapest to verify in Cairo, 125 bits
+    Poseidon,
+    /// Keccak with 160 bits kept: compatibility only, 80 bits
+    Keccak160,
+}
+
+impl From<Hash> for HashChoice {
+    fn from(hash: Hash) -> HashChoice {
+        match hash {
+            Hash::Blake248 => HashChoice::Blake248,
+            Hash::Poseidon => HashChoice::Poseidon,
+            Hash::Keccak160 => HashChoice::Keccak160,
+        }
+    }
+}
+
+/// How proofs are parametrised.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Security {
+    /// Least bits of security (conjectured); lower it only by saying so
+    #[arg(long, env = "ASHLAR_MINIMUM_BITS", value_name = "N", default_value_t = ashlar_store::DEFAULT_BITS)]
+    pub(crate) minimum_bits: u32,
+    /// What to choose the parameters for
+    #[arg(long, env = "ASHLAR_OPTIMIZE", value_enum, default_value_t = Goal::Time)]
+    pub(crate) optimize: Goal,
+    /// The hash of the commitments
+    #[arg(long, env = "ASHLAR_HASH", value_enum, default_value_t = Hash::Blake248)]
+    pub(crate) hash: Hash,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ashlar allocate examples/allocation.json
+  ashlar allocate examples/batch.json --batch --json
+  ashlar allocate proposal.json --execute webhook --webhook-url http://localhost:8080/execute
+
+Without --execute webhook the gate is passed as a rehearsal: everything is checked, nothing is sent.")]
+pub(crate) struct Allocate {
+    /// The proposal, or with --batch a JSON array of them
+    pub(crate) file: PathBuf,
+    /// Prove many proposals in one proof
+    #[arg(long)]
+    pub(crate) batch: bool,
+    /// Prove anew even if a proof is on record
+    #[arg(long)]
+    pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) security: Security,
+    /// What happens when the gate opens
+    #[arg(long, env = "ASHLAR_EXECUTE", value_enum, default_value_t = Execute::DryRun)]
+    pub(crate) execute: Execute,
+    /// Where the webhook sends its order
+    #[arg(long, env = "ASHLAR_WEBHOOK_URL", value_name = "URL", required_if_eq("execute", "webhook"))]
+    pub(crate) webhook_url: Option<String>,
+    /// The receiver recognises the Idempotency-Key of an order it has performed
+    #[arg(long, env = "ASHLAR_WEBHOOK_REPEATABLE")]
+    pub(crate) webhook_repeatable: bool,
+    /// How old a proof may be when it meets the gate, in hours
+    #[arg(long, env = "ASHLAR_PROOF_AGE", value_name = "HOURS", default_value_t = 24)]
+    pub(crate) proof_age: u32,
+}
+
+/// What happens when the gate opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Execute {
+    /// Show what would be sent
+    DryRun,
+    /// Send it, once
+    Webhook,
+}
+
+/// A program and what it is called with.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Called {
+    /// A compiled program (*.executable.json, Cairo 0 JSON) or a folder with a Scarb package
+    #[arg(default_value = ".")]
+    pub(crate) program: PathBuf,
+    /// The arguments as text, such as "1 0x2 [3 4 5]"
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+    /// The arguments as a JSON file
+    #[arg(long, value_name = "FILE", conflicts_with = "args")]
+    pub(crate) args_file: Option<PathBuf>,
+    /// Which executable of a Scarb package
+    #[arg(long, value_name = "NAME")]
+    pub(crate) executable: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ashlar prove target/dev/hello.executable.json --args '10' --out proof.json
+  ashlar prove air_public_input.json --private-input air_private_input.json --out proof.json")]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    pub(crate) called: Called,
+    /// Stone's private input file; PROGRAM is then the public input file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "args_file", "executable"])]
+    pub(crate) private_input: Option<PathBuf>,
+    /// Where to write the proof file; it is recorded in any case
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Which layout; default: the one that commits to the fewest cells
+    #[arg(long, env = "ASHLAR_LAYOUT", value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// Accept a program whose public memory does not have the strict form
+    #[arg(long)]
+    pub(crate) as_built: bool,
+    #[command(flatten)]
+    pub(crate) security: Security,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Verify {
+    /// The proof file
+    pub(crate) proof: PathBuf,
+    /// What to demand, as a TOML file (docs/policy.md); default: 96 bits, stone6, the strict statement
+    #[arg(long, env = "ASHLAR_POLICY", value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Least bits of security (conjectured), instead of the policy's
+    #[arg(long, value_name = "N")]
+    pub(crate) minimum_bits: Option<u32>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) called: Called,
+    #[command(flatten)]
+    pub(crate) security: Security,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// The youngest jobs
+    List {
+        /// Only jobs that stand here, such as verified
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+    },
+    /// Everything on record about a job
+    Show {
+        /// Its id, or a beginning that no other job has
+        job: String,
+    },
+    /// What happened to a job, in order
+    Logs {
+        /// Its id, or a beginning that no other job has
+        job: String,
+    },
+    /// Follow a job until it is over
+    Watch {
+        /// Its id, or a beginning that no other job has
+        job: String,
+    },
+    /// Write a job's proof and record into a folder
+    Export {
+        /// Its id, or a beginning that no other job has
+        job: String,
+        /// The folder
+        #[arg(long, short, value_name = "DIR")]
+        out: PathBuf,
+    },
+}

@@ -1,0 +1,226 @@
+//! `ashlar allocate`: from a proposal to scores and shares, a verified proof, and the gate.
+
+use std::{sync::Arc, time::Duration};
+
+use ashlar_field::Felt;
+use ashlar_risk::{
+    Decision, MAX_FILE_BYTES, Proposal, decide, output_record, parse_proposals, proposal_to_json,
+};
+use ashlar_stone::{Policy, read_bounded};
+use ashlar_store::{
+    Allocation, ContentHash, DryRun, ExecutionPort, GateError, GatePolicy, Job, JobId, NewAllocation,
+    PaddedFelt, Purpose, Store, Webhook,
+};
+use serde_json::{Value, json};
+
+use super::gate_report;
+use crate::{
+    arguments::{Allocate, Execute},
+    console::{ago, duration},
+    failure::{CommandError, Failure},
+    proving::{Prepared, Request, prove_recorded},
+    session::Session,
+};
+
+/// A proposal on its way.
+struct Item {
+    proposal: Proposal,
+    decision: Decision,
+    allocation: Allocation,
+}
+
+pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Failure> {
+    let port = port(&arguments)?;
+    let bytes = read_bounded(&arguments.file, "proposal", MAX_FILE_BYTES as u64)?;
+    let proposals = parse_proposals(&bytes)?;
+    if proposals.len() > 1 && !arguments.batch {
+        return Err(CommandError::NeedsBatch { got: proposals.len() }.into());
+    }
+    let decisions = proposals.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
+    for (proposal, decision) in proposals.iter().zip(&decisions) {
+        session.console.text(&gate_report::decision(proposal, decision))?;
+        session.console.event("decision", gate_report::decision_data(proposal, decision))?;
+    }
+
+    let store = session.store().await?;
+    let mut items = Vec::with_capacity(proposals.len());
+    for (proposal, decision) in proposals.into_iter().zip(decisions) {
+        let allocation = store.record_allocation(&recorded(&proposal, &decision)).await?;
+        items.push(Item { proposal, decision, allocation });
+    }
+    let found = if arguments.again { None } else { on_record(&store, &items, &arguments).await? };
+    let (jobs, proof) = match found {
+        Some(jobs) => {
+            let proof = known_proof(session, &jobs)?;
+            (jobs.iter().map(|job| job.id).collect(), proof)
+        }
+        None => {
+            let proven = prove_recorded(session, &store, request(&items, &arguments)?).await?;
+            session.console.text(&proven.to_text())?;
+            (vec![proven.job; items.len()], json!([proven.to_json()]))
+        }
+    };
+    let outcome = pass_gate(session, &store, &items, &jobs, &arguments, port).await;
+    let (gate, refused) = match outcome {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            store.close().await;
+            return Err(failure);
+        }
+    };
+    let allocations: Vec<Value> = items
+        .iter()
+        .zip(gate)
+        .map(|(item, gate)| {
+            json!({
+                "allocation": item.allocation.id,
+                "decision": gate_report::decision_data(&item.proposal, &item.decision),
+                "gate": gate,
+            })
+        })
+        .collect();
+    store.close().await;
+    let total = items.len();
+    // With a refusal the document is still the result: what was decided and proven stands.
+    session
+        .console
+        .document("ashlar.allocation/1", json!({ "allocations": allocations, "proofs": proof }))?;
+    match refused {
+        Refusals::None => Ok(()),
+        Refusals::Only(failure) => Err(failure),
+        Refusals::Some(refused) => Err(CommandError::SomeRefused { refused, total }.into()),
+    }
+}
+
+/// What happens when the gate opens.
+fn port(arguments: &Allocate) -> Result<Arc<dyn ExecutionPort>, Failure> {
+    Ok(match arguments.execute {
+        Execute::DryRun => Arc::new(DryRun),
+        Execute::Webhook => {
+            let address = arguments.webhook_url.as_deref().unwrap_or_default();
+            Arc::new(Webhook::new(address, arguments.webhook_repeatable)?)
+        }
+    })
+}
+
+fn recorded(proposal: &Proposal, decision: &Decision) -> NewAllocation {
+    NewAllocation {
+        proposal: proposal_to_json(proposal),
+        proposal_id: decision.proposal_id,
+        model_version: proposal.model_version,
+        scores: decision.scores.clone(),
+        shares: decision.shares.clone(),
+        verdict: decision.verdict as u8,
+    }
+}
+
+/// The jobs that have already proven these proposals with enough bits, one each; `None` if one is missing.
+async fn on_record(store: &Store, items: &[Item], arguments: &Allocate) -> Result<Option<Vec<Job>>, Failure> {
+    let mut jobs = Vec::with_capacity(items.len());
+    for item in items {
+        match store.verified_job_of(item.allocation.id).await? {
+            Some(job) if job.security_bits >= Some(arguments.security.minimum_bits) => jobs.push(job),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(jobs))
+}
+
+/// Shows proofs that are on record; several proposals may share one.
+fn known_proof(session: &Session, jobs: &[Job]) -> Result<Value, Failure> {
+    let mut distinct: Vec<&Job> = Vec::new();
+    for job in jobs {
+        if !distinct.iter().any(|known| known.id == job.id) {
+            distinct.push(job);
+        }
+    }
+    for job in &distinct {
+        let show =
+            |felt: &Option<PaddedFelt>| felt.map_or_else(|| "unknown".to_owned(), |felt| felt.to_string());
+        session.console.text(&format!(
+            "Proof (on record, made {}; --again proves anew)\n  program   {}\n  fact      {}\n  \
+             security  {} bits conjectured, {} bits proven\n  time      {}\n  job       {}\n",
+            ago(job.created_at),
+            show(&job.program_hash),
+            show(&job.fact_hash),
+            job.security_bits.unwrap_or(0),
+            job.proven_bits.unwrap_or(0),
+            duration(job.stone_latency_ms.unwrap_or(0)),
+            job.id,
+        ))?;
+        session.console.event("found", json!({ "job": job.id }))?;
+    }
+    let data: Vec<Value> = distinct.iter().map(|job| json!({ "on_record": true, "job": job })).collect();
+    Ok(Value::Array(data))
+}
+
+fn request(items: &[Item], arguments: &Allocate) -> Result<Request, Failure> {
+    let proposals: Vec<Proposal> = items.iter().map(|item| item.proposal.clone()).collect();
+    let expected: Vec<Felt> =
+        items.iter().flat_map(|item| output_record(&item.proposal, &item.decision)).collect();
+    let ids: String = items.iter().map(|item| PaddedFelt(item.decision.proposal_id).to_string()).collect();
+    Ok(Request {
+        purpose: Purpose::Allocation,
+        allocations: items.iter().map(|item| item.allocation.id).collect(),
+        input_commitment: ContentHash::of(ids.as_bytes()).to_string(),
+        security: arguments.security.clone(),
+        policy: Policy::strict(arguments.security.minimum_bits),
+        run: Box::new(move || {
+            let run = ashlar_risk::run(&proposals)?;
+            // The program and its reference must agree before anything is proven about them.
+            if run.output != expected {
+                let position =
+                    run.output.iter().zip(&expected).take_while(|(got, wanted)| got == wanted).count();
+                return Err(CommandError::OutputDiffers { position }.into());
+            }
+            let claim = run.forms.strict.clone().map_err(ashlar_cpu_air::statement::StatementError::Entry)?;
+            Ok(Prepared { execution: run.execution, claim })
+        }),
+    })
+}
+
+/// How many of the proposals the gate refused.
+enum Refusals {
+    None,
+    Only(Failure),
+    Some(usize),
+}
+
+/// Brings every proposal to the gate. A refusal is an outcome; only what breaks the records ends the round.
+async fn pass_gate(
+    session: &Session,
+    store: &Store,
+    items: &[Item],
+    jobs: &[JobId],
+    arguments: &Allocate,
+    port: Arc<dyn ExecutionPort>,
+) -> Result<(Vec<Value>, Refusals), Failure> {
+    let age = Duration::from_secs(u64::from(arguments.proof_age) * 3600);
+    let policy = GatePolicy::new(Policy::strict(arguments.security.minimum_bits), age);
+    let mut outcomes = Vec::with_capacity(items.len());
+    let mut last = None;
+    let mut refused = 0;
+    for (item, job) in items.iter().zip(jobs) {
+        let evidence = store.evidence_of(&store.job(*job).await?).await?;
+        let outcome =
+            match store.pass_gate(&item.proposal, evidence.as_ref(), &policy, Arc::clone(&port)).await {
+                Err(GateError::Store(error)) => return Err(error.into()),
+                outcome => outcome,
+            };
+        let data = gate_report::outcome_data(&outcome);
+        session.console.text(&gate_report::outcome(&item.decision, &outcome, port.name()))?;
+        session.console.event("gate", data.clone())?;
+        store.note(*job, "gate", &data).await?;
+        outcomes.push(data);
+        if let Err(error) = outcome {
+            refused += 1;
+            last = Some(error);
+        }
+    }
+    let refusals = match (refused, last, items.len()) {
+        (0, ..) => Refusals::None,
+        (_, Some(error), 1) => Refusals::Only(error.into()),
+        (refused, ..) => Refusals::Some(refused),
+    };
+    Ok((outcomes, refusals))
+}

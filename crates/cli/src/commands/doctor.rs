@@ -1,0 +1,210 @@
+//! `ashlar doctor`: is this machine fit, and if not, what helps.
+
+use std::{fs, path::Path, process::Command};
+
+use anstyle::{AnsiColor, Style};
+use ashlar_field::Kernels;
+use ashlar_store::Store;
+use serde_json::json;
+
+use crate::{
+    console::size,
+    failure::{CommandError, Failure},
+    progress::memory_limit,
+    session::Session,
+};
+
+/// Below this, the largest supported proofs may not fit.
+const COMFORTABLE_MEMORY: u64 = 2 << 30;
+/// Below this, records and proofs soon fill the disk.
+const COMFORTABLE_DISK: u64 = 1 << 30;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "fail",
+        }
+    }
+
+    fn style(self) -> Style {
+        let color = match self {
+            State::Ok => AnsiColor::Green,
+            State::Warn => AnsiColor::Yellow,
+            State::Fail => AnsiColor::Red,
+        };
+        color.on_default().bold()
+    }
+}
+
+struct Check {
+    state: State,
+    name: &'static str,
+    found: String,
+    remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Check {
+        Check { state: State::Ok, name, found: found.into(), remedy: None }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
+        Check { state: State::Warn, name, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn fail(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
+        Check { state: State::Fail, name, found: found.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+    let folder = &session.global.data_dir;
+    let checks = [
+        Check::ok("version", concat!("ashlar ", env!("CARGO_PKG_VERSION"))),
+        kernels(),
+        cores(),
+        memory(),
+        records(folder).await,
+        disk(folder),
+        scarb(),
+        external_prover(),
+    ];
+    let mut text = String::new();
+    for check in &checks {
+        let style = check.state.style();
+        text.push_str(&format!(
+            "{style}{:4}{style:#}  {:15} {}\n",
+            check.state.word(),
+            check.name,
+            check.found
+        ));
+        if let Some(remedy) = &check.remedy {
+            text.push_str(&format!("      {:15} {remedy}\n", ""));
+        }
+    }
+    session.console.text(&text)?;
+    let data: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            json!({ "check": check.name, "state": check.state.word(), "found": check.found, "remedy": check.remedy })
+        })
+        .collect();
+    session.console.document("ashlar.doctor/1", json!({ "checks": data }))?;
+    match checks.iter().filter(|check| check.state == State::Fail).count() {
+        0 => Ok(()),
+        failed => Err(CommandError::Unhealthy { failed }.into()),
+    }
+}
+
+fn kernels() -> Check {
+    match Kernels::from_environment() {
+        Err(error) => {
+            Check::fail("kernels", error.to_string(), "unset ASHLAR_KERNELS, or name one that is supported")
+        }
+        Ok(kernels) if kernels == Kernels::fastest() && kernels != Kernels::Scalar => {
+            Check::ok("kernels", format!("{kernels}, the fastest for this processor"))
+        }
+        Ok(kernels) if kernels == Kernels::fastest() => Check::warn(
+            "kernels",
+            format!("{kernels}: this processor has no AVX-512"),
+            "proofs are the same, and take several times as long",
+        ),
+        Ok(kernels) => Check::warn(
+            "kernels",
+            format!("{kernels}, by ASHLAR_KERNELS"),
+            "unset ASHLAR_KERNELS for the fastest",
+        ),
+    }
+}
+
+fn cores() -> Check {
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() > 1 => Check::ok("processors", cores.to_string()),
+        Ok(_) => Check::warn("processors", "1", "proving uses as many as there are"),
+        Err(error) => Check::warn("processors", error.to_string(), "proving will use one"),
+    }
+}
+
+fn memory() -> Check {
+    match memory_limit() {
+        Some(limit) if limit >= COMFORTABLE_MEMORY => Check::ok("memory", size(limit)),
+        Some(limit) => Check::warn(
+            "memory",
+            size(limit),
+            "large proofs will be refused before they start (ashlar plan says which)",
+        ),
+        None => Check::warn(
+            "memory",
+            "unknown on this system",
+            "a proof that is too large is not refused in advance",
+        ),
+    }
+}
+
+async fn records(folder: &Path) -> Check {
+    match Store::open(folder).await {
+        Ok(store) => {
+            let path = store.database_path().display().to_string();
+            store.close().await;
+            Check::ok("records", path)
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            let remedy = format!("ashlar explain {}", failure.code());
+            Check::fail("records", failure.one_line(), remedy)
+        }
+    }
+}
+
+fn disk(folder: &Path) -> Check {
+    let existing =
+        folder.ancestors().find(|ancestor| fs::metadata(ancestor).is_ok()).unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(existing) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            if free >= COMFORTABLE_DISK {
+                Check::ok("disk", format!("{} free", size(free)))
+            } else {
+                Check::warn(
+                    "disk",
+                    format!("{} free", size(free)),
+                    "free some, or choose another disk with --data-dir",
+                )
+            }
+        }
+        Err(error) => Check::warn("disk", error.to_string(), "free space is unknown"),
+    }
+}
+
+fn scarb() -> Check {
+    match Command::new("scarb").arg("--version").output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            Check::ok("scarb", text.lines().next().unwrap_or_default().to_owned())
+        }
+        _ => Check::ok("scarb", "not found: needed only to prove Scarb packages by folder"),
+    }
+}
+
+fn external_prover() -> Check {
+    match std::env::var_os("STONE_BINARY_PATH") {
+        None => Check::ok("external prover", "none (STONE_BINARY_PATH is unset)"),
+        Some(path) if Path::new(&path).is_file() => {
+            Check::ok("external prover", path.to_string_lossy().into_owned())
+        }
+        Some(path) => Check::warn(
+            "external prover",
+            format!("{} is no file", path.to_string_lossy()),
+            "correct STONE_BINARY_PATH, or unset it",
+        ),
+    }
+}

@@ -1,0 +1,180 @@
+//! `ashlar jobs`: what was proven, and what became of it.
+
+use std::{fs, path::Path, time::Duration};
+
+use ashlar_stone::OutputFile;
+use ashlar_store::{Artefact, ArtefactKind, Job, JobEvent, ProofStatus, Store};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Jobs,
+    console::{Form, ago, duration, print, size},
+    failure::{CommandError, Failure},
+    session::Session,
+};
+
+/// How often a followed job is looked at.
+const GLANCE: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(session: &Session, verb: Jobs) -> Result<(), Failure> {
+    let store = session.store().await?;
+    let outcome = match verb {
+        Jobs::List { status, limit } => list(session, &store, status.as_deref(), limit).await,
+        Jobs::Show { job } => show(session, &store, &job).await,
+        Jobs::Logs { job } => logs(session, &store, &job).await,
+        Jobs::Watch { job } => watch(session, &store, &job).await,
+        Jobs::Export { job, out } => export(session, &store, &job, &out).await,
+    };
+    store.close().await;
+    outcome
+}
+
+async fn list(session: &Session, store: &Store, status: Option<&str>, limit: u32) -> Result<(), Failure> {
+    let status = match status {
+        None => None,
+        Some(word) => Some(ProofStatus::parse(word).ok_or_else(|| {
+            let known: Vec<&str> = ProofStatus::ALL.iter().map(|status| status.word()).collect();
+            CommandError::Usage(format!("--status: expected one of {}, got {word:?}", known.join(", ")))
+        })?),
+    };
+    let jobs = store.jobs(status, limit).await?;
+    let mut text = String::new();
+    if jobs.is_empty() {
+        session.console.remark("no jobs");
+    } else {
+        text.push_str("job                             status     source       bits  time       when\n");
+    }
+    for job in &jobs {
+        text.push_str(&format!(
+            "{}  {:9}  {:11}  {:>4}  {:9}  {}{}\n",
+            job.id,
+            job.proof_status,
+            job.proof_source,
+            job.security_bits.map(|bits| bits.to_string()).unwrap_or_default(),
+            job.stone_latency_ms.map(duration).unwrap_or_default(),
+            ago(job.created_at),
+            job.error_code.as_ref().map(|code| format!("  {code}")).unwrap_or_default(),
+        ));
+    }
+    session.console.text(&text)?;
+    session.console.document("ashlar.jobs/1", json!({ "jobs": jobs }))
+}
+
+async fn show(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let job = store.find_job(given).await?;
+    let record = record(store, &job).await?;
+    let mut text = String::new();
+    for (key, value) in record.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(word) => text.push_str(&format!("{key:18} {word}\n")),
+            Value::Array(items) if items.len() > 8 => {
+                text.push_str(&format!("{key:18} {} entries (--json shows them)\n", items.len()));
+            }
+            other => text.push_str(&format!("{key:18} {other}\n")),
+        }
+    }
+    session.console.text(&text)?;
+    session.console.document("ashlar.job/1", record)
+}
+
+/// Everything on record about a job.
+async fn record(store: &Store, job: &Job) -> Result<Value, Failure> {
+    let mut record = serde_json::to_value(job).map_err(|error| CommandError::Broken(Box::new(error)))?;
+    if let Value::Object(fields) = &mut record {
+        let allocations: Vec<Value> = store
+            .allocations_of(job.id)
+            .await?
+            .iter()
+            .map(|allocation| json!({ "id": allocation.id, "proposal_id": allocation.proposal_id, "status": allocation.status }))
+            .collect();
+        fields.insert("allocations".to_owned(), Value::Array(allocations));
+        fields.insert("artefacts".to_owned(), json!(store.artefacts_of(job.id).await?));
+    }
+    Ok(record)
+}
+
+fn event_line(event: &JobEvent) -> String {
+    let detail = match (event.event.as_str(), &event.detail) {
+        ("status", detail) => {
+            let code = detail["error_code"].as_str().map(|code| format!(" ({code})")).unwrap_or_default();
+            format!("{}{code}", detail["to"].as_str().unwrap_or_default())
+        }
+        (_, detail) => detail.to_string(),
+    };
+    format!("{}  {:9}  {detail}\n", event.at, event.event)
+}
+
+fn show_event(session: &Session, event: &JobEvent) -> Result<(), Failure> {
+    match session.console.form() {
+        Form::Text => session.console.text(&event_line(event)),
+        Form::Events => session.console.event("log", json!({ "entry": event })),
+        Form::Document => Ok(()),
+    }
+}
+
+async fn logs(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let job = store.find_job(given).await?;
+    let events = store.events(job.id, 0).await?;
+    for event in &events {
+        show_event(session, event)?;
+    }
+    session.console.document("ashlar.log/1", json!({ "job": job.id, "events": events }))
+}
+
+async fn watch(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let mut job = store.find_job(given).await?;
+    let mut seen = 0;
+    loop {
+        for event in store.events(job.id, seen).await? {
+            seen = event.id;
+            show_event(session, &event)?;
+        }
+        if job.proof_status.is_terminal() {
+            break;
+        }
+        tokio::time::sleep(GLANCE).await;
+        job = store.job(job.id).await?;
+    }
+    session.console.document("ashlar.job/1", record(store, &job).await?)?;
+    if job.proof_status == ProofStatus::Verified { Ok(()) } else { Err(no_proof(&job).into()) }
+}
+
+fn no_proof(job: &Job) -> CommandError {
+    CommandError::NoProof { job: job.id.to_string(), status: job.proof_status.to_string() }
+}
+
+async fn export(session: &Session, store: &Store, given: &str, out: &Path) -> Result<(), Failure> {
+    let job = store.find_job(given).await?;
+    let artefacts = store.artefacts_of(job.id).await?;
+    let proof = artefacts
+        .iter()
+        .find(|artefact| artefact.kind == ArtefactKind::Proof)
+        .ok_or_else(|| no_proof(&job))?;
+    let bytes = store.artefacts().read(proof)?;
+    fs::create_dir_all(out).map_err(|source| ashlar_stone::FileError::Unwritable {
+        role: "export folder",
+        path: out.to_owned(),
+        source,
+    })?;
+    let mut record = record(store, &job).await?;
+    if let Value::Object(fields) = &mut record {
+        fields.insert("events".to_owned(), json!(store.events(job.id, 0).await?));
+    }
+    let mut text =
+        serde_json::to_string_pretty(&record).map_err(|error| CommandError::Broken(Box::new(error)))?;
+    text.push('\n');
+    OutputFile::prepare(&out.join("proof.json"), "proof")?.write(&bytes)?;
+    OutputFile::prepare(&out.join("record.json"), "record")?.write(text.as_bytes())?;
+    told(session, proof, out)
+}
+
+fn told(session: &Session, proof: &Artefact, out: &Path) -> Result<(), Failure> {
+    if session.console.form() == Form::Text {
+        session.console.remark(&format!("wrote proof.json ({}) and record.json", size(proof.size)));
+        return print(&format!("{}\n", out.display()));
+    }
+    session
+        .console
+        .document("ashlar.export/1", json!({ "folder": out.display().to_string(), "proof": proof }))
+}

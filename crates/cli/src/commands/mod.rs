@@ -1,0 +1,38 @@
+//! One module a verb.
+
+mod allocate;
+mod doctor;
+mod explain;
+mod gate_report;
+mod jobs;
+mod plan;
+mod program;
+mod prove;
+mod verify;
+
+use clap::CommandFactory as _;
+
+use crate::{
+    arguments::{Command, CommandLine},
+    console,
+    failure::Failure,
+    session::Session,
+};
+
+/// Runs a command to its end.
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Allocate(arguments) => allocate::run(session, arguments).await,
+        Command::Prove(arguments) => prove::run(session, arguments).await,
+        Command::Verify(arguments) => verify::run(session, &arguments),
+        Command::Plan(arguments) => plan::run(session, arguments).await,
+        Command::Jobs(verb) => jobs::run(session, verb).await,
+        Command::Doctor => doctor::run(session).await,
+        Command::Explain { code } => explain::run(session, code.as_deref()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "ashlar", &mut script);
+            console::print(&String::from_utf8_lossy(&script))
+        }
+    }
+}

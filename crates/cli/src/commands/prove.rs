@@ -1,0 +1,95 @@
+//! `ashlar prove`: any Cairo program.
+
+use ashlar_cairo::{EntryChoice, LayoutChoice, RunOptions};
+use ashlar_cpu_air::{
+    layout,
+    statement::{Claim, EntryForms, classify},
+};
+use ashlar_stone::{
+    MOST_INPUT_BYTES, OutputFile, Policy, StatementRule, public_input_from_json, read_json,
+    read_public_input, read_run,
+};
+use ashlar_store::{ContentHash, Purpose};
+
+use super::program;
+use crate::{
+    arguments::Prove,
+    failure::{CommandError, Failure},
+    proving::{Prepared, Request, prove_recorded},
+    session::Session,
+};
+
+pub(crate) async fn run(session: &Session, arguments: Prove) -> Result<(), Failure> {
+    // A file that cannot be written is found before the work, not after.
+    let out = arguments.out.as_deref().map(|path| OutputFile::prepare(path, "proof")).transpose()?;
+    let policy = policy(&arguments)?;
+    let security = arguments.security.clone();
+    let (input_commitment, run) = runner(&arguments)?;
+    let store = session.store().await?;
+    let request = Request {
+        purpose: Purpose::Program,
+        allocations: Vec::new(),
+        input_commitment,
+        security,
+        policy,
+        run,
+    };
+    let proven = prove_recorded(session, &store, request).await?;
+    if let Some(out) = out {
+        let path = out.path().to_owned();
+        out.write(&proven.file)?;
+        session.console.remark(&format!("wrote {}", path.display()));
+    }
+    session.console.text(&proven.to_text())?;
+    session.console.document("ashlar.proof/1", proven.to_json())?;
+    store.close().await;
+    Ok(())
+}
+
+type Runner = Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>;
+
+/// How the run comes about, and a digest of what it is made from.
+fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
+    if let Some(private) = &arguments.private_input {
+        let json = read_json(&arguments.called.program, "public input", MOST_INPUT_BYTES)?;
+        public_input_from_json(&json, &arguments.called.program.to_string_lossy())?;
+        let commitment = ContentHash::of(json.to_stone_text().as_bytes()).to_string();
+        let (public, private) = (arguments.called.program.clone(), private.clone());
+        let run: Runner = Box::new(move || {
+            let execution = read_run(read_public_input(&public)?, &private)?.execution;
+            let public_input = &execution.public_input;
+            let layout = layout::by_name(&public_input.layout)
+                .ok_or_else(|| CommandError::NoLayout(public_input.layout.clone()))?;
+            let claim = claim(&classify(public_input, layout))?;
+            Ok(Prepared { execution, claim })
+        });
+        return Ok((commitment, run));
+    }
+    let call = program::read(&arguments.called)?;
+    let layout = arguments.layout.clone().map_or_else(LayoutChoice::automatic, LayoutChoice::Named);
+    let entry = if arguments.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict };
+    let options = RunOptions { layout, entry, ..RunOptions::default() };
+    let commitment = call.commitment.clone();
+    let run: Runner = Box::new(move || {
+        let run = ashlar_cairo::run(&call.program, &call.arguments, &options)?;
+        Ok(Prepared { claim: claim(&run.forms)?, execution: run.execution })
+    });
+    Ok((commitment, run))
+}
+
+/// What a run states, by the strictest form that it has.
+fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
+    match (&forms.strict, &forms.relaxed, &forms.cairo1) {
+        (Ok(claim), _, _) | (_, Ok(claim), _) | (_, _, Ok(claim)) => Ok(claim.clone()),
+        (Err(refusal), _, _) => Err(ashlar_cpu_air::statement::StatementError::Entry(refusal.clone()).into()),
+    }
+}
+
+fn policy(arguments: &Prove) -> Result<Policy, Failure> {
+    let mut policy = Policy::strict(arguments.security.minimum_bits);
+    if arguments.as_built || arguments.private_input.is_some() {
+        // Without the strict form a proof says less; it is still a proof, and the gate will refuse it.
+        policy.statement = StatementRule::Stone;
+    }
+    Ok(policy)
+}

@@ -1,0 +1,72 @@
+//! `ashlar verify`: a proof file against a policy.
+
+use ashlar_field::Felt;
+use ashlar_stone::{MOST_INPUT_BYTES, Policy, ProofFile, RunError, Verified, VerifyError, read_json, verify};
+use ashlar_store::{DEFAULT_BITS, PaddedFelt};
+use serde_json::{Value, json};
+
+use crate::{arguments::Verify, console::size, failure::Failure, policy_file, session::Session};
+
+pub(crate) fn run(session: &Session, arguments: &Verify) -> Result<(), Failure> {
+    let mut policy = match &arguments.policy {
+        Some(path) => policy_file::read(path)?,
+        None => Policy::strict(arguments.minimum_bits.unwrap_or(DEFAULT_BITS)),
+    };
+    if let Some(bits) = arguments.minimum_bits {
+        policy.least_conjectured_bits = bits;
+    }
+    let (file, proof_bytes) = read(arguments)?;
+    let verified = verify(&file, &policy)?;
+    session.console.text(&words(&verified, proof_bytes))?;
+    session.console.document("ashlar.verification/1", data(&verified, proof_bytes))
+}
+
+/// A file that cannot be read decides nothing; one that is read and is no proof file is an invalid proof.
+fn read(arguments: &Verify) -> Result<(ProofFile, u64), Failure> {
+    let json = match read_json(&arguments.proof, "proof", MOST_INPUT_BYTES) {
+        Err(RunError::Json(error)) => return Err(VerifyError::Json(error).into()),
+        other => other?,
+    };
+    let file = ProofFile::from_json(json, &arguments.proof.to_string_lossy()).map_err(VerifyError::Json)?;
+    let size = file.proof.len() as u64;
+    Ok((file, size))
+}
+
+fn words(verified: &Verified, proof_bytes: u64) -> String {
+    let mut text = String::from("valid\n");
+    if let Some(claim) = verified.claim() {
+        text.push_str(&format!("  program   {}\n", PaddedFelt(claim.program.hash().0)));
+        text.push_str(&format!("  fact      {}\n", PaddedFelt(claim.fact_hash().0)));
+        text.push_str(&format!("  output    {} words\n", claim.output.0.len()));
+        text.push_str(&format!("  form      {}\n", claim.form));
+    }
+    text.push_str(&format!(
+        "  security  {} bits conjectured, {} bits proven\n  statement layout {}, {} steps, {}\n  size      {}\n",
+        verified.security.conjectured_bits,
+        verified.security.proven_bits,
+        verified.layout,
+        verified.n_steps,
+        verified.version,
+        size(proof_bytes),
+    ));
+    text
+}
+
+fn data(verified: &Verified, proof_bytes: u64) -> Value {
+    let claim = verified.claim();
+    let output: Option<Vec<String>> = claim.map(|claim| claim.output.0.iter().map(Felt::to_string).collect());
+    json!({
+        "valid": true,
+        "program_hash": claim.map(|claim| PaddedFelt(claim.program.hash().0)),
+        "fact_hash": claim.map(|claim| PaddedFelt(claim.fact_hash().0)),
+        "output": output,
+        "form": claim.map(|claim| claim.form.to_string()),
+        "stone_version": verified.version.to_string(),
+        "layout": verified.layout,
+        "n_steps": verified.n_steps,
+        "security_bits": verified.security.conjectured_bits,
+        "proven_bits": verified.security.proven_bits,
+        "collision_bits": verified.security.collision_bits,
+        "proof_bytes": proof_bytes,
+    })
+}

@@ -1,0 +1,194 @@
+//! What a command ends with when it does not succeed, and how that is told.
+
+use std::{error::Error, fmt::Write as _};
+
+use anstyle::{AnsiColor, Style};
+use ashlar_fault::{Code, Exit, Fault};
+
+/// Any error of the workspace.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<dyn Fault>);
+
+impl<F: Fault> From<F> for Failure {
+    fn from(fault: F) -> Failure {
+        Failure(Box::new(fault))
+    }
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const STRONG: Style = Style::new().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+
+impl Failure {
+    pub(crate) fn code(&self) -> Code {
+        self.0.code()
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.0.exit()
+    }
+
+    /// The message and its causes in one line, for records.
+    pub(crate) fn one_line(&self) -> String {
+        let mut text = self.0.to_string();
+        for cause in causes(&*self.0) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text
+    }
+
+    /// The message, its causes, the hint and where to read more; styled, for a stream that strips styles if it must.
+    pub(crate) fn report(&self) -> String {
+        let code = self.code();
+        let mut text = format!("{ERROR}error[{code}]{ERROR:#}{STRONG}: {}{STRONG:#}\n", self.0);
+        for cause in causes(&*self.0) {
+            let _ = writeln!(text, "  caused by: {cause}");
+        }
+        if let Some(hint) = self.0.hint() {
+            let _ = writeln!(text, "  {HINT}hint{HINT:#}: {hint}");
+        }
+        let _ = writeln!(text, "  see: ashlar explain {code}");
+        text
+    }
+
+    /// The same as data.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "code": self.code().to_string(),
+            "message": self.0.to_string(),
+            "causes": causes(&*self.0),
+            "hint": self.0.hint(),
+            "exit_status": self.exit().status(),
+        })
+    }
+}
+
+/// The chain of causes, without those that only repeat what was said.
+fn causes(fault: &dyn Fault) -> Vec<String> {
+    let mut said = fault.to_string();
+    let mut causes = Vec::new();
+    let mut next = fault.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.ends_with(&text) {
+            causes.push(text.clone());
+        }
+        said = text;
+        next = cause.source();
+    }
+    causes
+}
+
+/// Errors of the command line itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// Arguments that make no sense; the text is the parser's.
+    #[error("{0}")]
+    Usage(String),
+    /// A value that came from the environment or from the settings file.
+    #[error("{origin}: {message}")]
+    Setting { origin: String, message: String },
+    /// The settings file cannot be used.
+    #[error("the settings file {path} cannot be used: {message}")]
+    SettingsFile { path: String, message: String },
+    /// A policy file cannot be used.
+    #[error("the policy file {path} cannot be used: {message}")]
+    PolicyFile { path: String, message: String },
+    /// A person pressed Ctrl-C, or the process was asked to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// No such error code.
+    #[error("no error has the code {0}")]
+    UnknownCode(String),
+    /// Several proposals without `--batch`.
+    #[error("the file holds {got} proposals, expected one")]
+    NeedsBatch { got: usize },
+    /// Some of a batch did not pass the gate.
+    #[error("{refused} of {total} proposals did not pass the gate")]
+    SomeRefused { refused: usize, total: usize },
+    /// The data could not be written to standard output.
+    #[error("standard output cannot be written")]
+    Output(#[source] std::io::Error),
+    /// A run whose output is not what the reference computes: never to be proven.
+    #[error("the Cairo program's output differs from the reference at element {position}")]
+    OutputDiffers { position: usize },
+    /// The checks of `doctor` found something.
+    #[error("{failed} checks failed")]
+    Unhealthy { failed: usize },
+    /// The layout of a run is not one we have.
+    #[error("the run is for layout {0:?}, which cannot be proven here")]
+    NoLayout(String),
+    /// A job without a proof.
+    #[error("job {job} has no proof: it is {status}")]
+    NoProof { job: String, status: String },
+    /// A worker thread broke.
+    #[error("an internal task broke")]
+    Broken(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Fault for CommandError {
+    fn code(&self) -> Code {
+        match self {
+            CommandError::Usage(_) => Code(5001),
+            CommandError::Setting { .. } => Code(5002),
+            CommandError::SettingsFile { .. } => Code(5003),
+            CommandError::PolicyFile { .. } => Code(5004),
+            CommandError::Interrupted => Code(5005),
+            CommandError::UnknownCode(_) => Code(5006),
+            CommandError::NeedsBatch { .. } => Code(5007),
+            CommandError::SomeRefused { .. } => Code(5008),
+            CommandError::Output(_) => Code(5009),
+            CommandError::Unhealthy { .. } => Code(5010),
+            CommandError::NoLayout(_) => Code(5011),
+            CommandError::NoProof { .. } => Code(5012),
+            CommandError::OutputDiffers { .. } => Code(7042),
+            CommandError::Broken(_) => Code(7043),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            CommandError::Usage(_)
+            | CommandError::UnknownCode(_)
+            | CommandError::NeedsBatch { .. }
+            | CommandError::NoLayout(_) => Exit::Usage,
+            CommandError::Setting { .. }
+            | CommandError::SettingsFile { .. }
+            | CommandError::PolicyFile { .. }
+            | CommandError::Output(_)
+            | CommandError::Unhealthy { .. } => Exit::Environment,
+            CommandError::Interrupted => Exit::Interrupted,
+            CommandError::SomeRefused { .. } | CommandError::NoProof { .. } => Exit::Negative,
+            CommandError::OutputDiffers { .. } | CommandError::Broken(_) => Exit::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            CommandError::NeedsBatch { .. } => "prove them together: ashlar allocate FILE --batch".to_owned(),
+            CommandError::UnknownCode(_) => "list the codes: ashlar explain".to_owned(),
+            CommandError::Usage(_) => "see: ashlar --help".to_owned(),
+            CommandError::NoProof { job, .. } => format!("see what happened: ashlar jobs logs {job}"),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_code_causes_hint_and_page() {
+        let failure = Failure::from(CommandError::Output(std::io::Error::other("disk on fire")));
+        let plain = anstream::adapter::strip_str(&failure.report()).to_string();
+        assert_eq!(
+            plain,
+            "error[ASH-5009]: standard output cannot be written\n  caused by: disk on fire\n  see: ashlar explain ASH-5009\n"
+        );
+        assert_eq!(failure.one_line(), "standard output cannot be written: disk on fire");
+        let hinted = Failure::from(CommandError::NeedsBatch { got: 2 }).report();
+        assert!(hinted.contains("--batch"), "{hinted}");
+    }
+}

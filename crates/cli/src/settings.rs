@@ -1,0 +1,225 @@
+//! `ashlar.toml`: the same names as the flags. Top-level keys are flags of every command; a table named after a
+//! command holds that command's flags. A flag on the command line wins over the environment, which wins over the file.
+//!
+//! ```toml
+//! data-dir = "/var/lib/ashlar"
+//!
+//! [allocate]
+//! optimize = "size"
+//! ```
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{
+    Arg, ArgMatches, Command, CommandFactory, FromArgMatches,
+    builder::OsStr,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use toml::{Table, Value};
+
+use crate::{
+    arguments::CommandLine,
+    failure::{CommandError, Failure},
+};
+
+/// The name looked for in the current folder.
+const DEFAULT_FILE: &str = "ashlar.toml";
+
+/// The longest settings file.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What parsing the command line came to.
+pub(crate) enum Parsed {
+    /// A command to run.
+    Command(Box<CommandLine>),
+    /// Help or version, already worded.
+    Text(clap::Error),
+}
+
+/// Parses the command line, with the settings file's values as the defaults.
+pub(crate) fn parse(arguments: &[std::ffi::OsString]) -> Result<Parsed, Failure> {
+    let (path, required) = file(arguments);
+    let mut command = CommandLine::command();
+    let mut from_file = Vec::new();
+    if let Some(table) = read(&path, required)? {
+        command = apply(command, &table, &path, &mut from_file)?;
+    }
+    let parsed = command
+        .try_get_matches_from(arguments)
+        .and_then(|matches: ArgMatches| CommandLine::from_arg_matches(&matches));
+    match parsed {
+        Ok(line) => Ok(Parsed::Command(Box::new(line))),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Parsed::Text(error))
+        }
+        Err(error) => Err(worded(&error, arguments, &from_file).into()),
+    }
+}
+
+/// Where the settings file is, and whether it must exist. The flag is looked for before everything is parsed, because
+/// the file decides how.
+fn file(arguments: &[std::ffi::OsString]) -> (PathBuf, bool) {
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        let Some(text) = argument.to_str() else { continue };
+        if text == "--" {
+            break;
+        }
+        if text == "--config"
+            && let Some(value) = rest.next()
+        {
+            return (value.into(), true);
+        }
+        if let Some(value) = text.strip_prefix("--config=") {
+            return (value.into(), true);
+        }
+    }
+    match std::env::var_os("ASHLAR_CONFIG") {
+        Some(value) => (value.into(), true),
+        None => (DEFAULT_FILE.into(), false),
+    }
+}
+
+fn read(path: &Path, required: bool) -> Result<Option<Table>, Failure> {
+    let unusable = |message: String| CommandError::SettingsFile { path: path.display().to_string(), message };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(None),
+        Ok(metadata) if metadata.len() > MOST_BYTES => {
+            return Err(
+                unusable(format!("expected at most {MOST_BYTES} bytes, got {}", metadata.len())).into()
+            );
+        }
+        _ => {}
+    }
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let table =
+        text.parse().map_err(|error: toml::de::Error| unusable(error.to_string().trim_end().to_owned()))?;
+    Ok(Some(table))
+}
+
+/// A value that came from the file: the flag and where it stands.
+struct FromFile {
+    flag: String,
+    origin: String,
+}
+
+/// Makes the file's values the defaults of the flags.
+fn apply(
+    mut command: Command,
+    table: &Table,
+    path: &Path,
+    from_file: &mut Vec<FromFile>,
+) -> Result<Command, Failure> {
+    for (key, value) in table {
+        let place = format!("{}: {key}", path.display());
+        match value {
+            Value::Table(flags) if command.find_subcommand(key).is_some() => {
+                for (flag, value) in flags {
+                    let place = format!("{}: {key}.{flag}", path.display());
+                    let sub = command.find_subcommand(key).cloned();
+                    let Some(sub) = sub else { continue };
+                    let sub = with_default(sub, flag, value, &place, path, from_file)?;
+                    command = command.mut_subcommand(key, |_| sub);
+                }
+            }
+            _ => command = with_default(command, key, value, &place, path, from_file)?,
+        }
+    }
+    Ok(command)
+}
+
+fn with_default(
+    command: Command,
+    flag: &str,
+    value: &Value,
+    place: &str,
+    path: &Path,
+    from_file: &mut Vec<FromFile>,
+) -> Result<Command, Failure> {
+    let unusable = |message: String| CommandError::SettingsFile { path: path.display().to_string(), message };
+    let found = command.get_arguments().find(|arg| arg.get_long() == Some(flag) && flag != "config");
+    let Some(id) = found.map(|arg| arg.get_id().clone()) else {
+        let known: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        return Err(unusable(format!("no setting is called {flag:?}; there are {}", known.join(", "))).into());
+    };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        other => {
+            return Err(unusable(format!(
+                "{flag}: expected a text, a whole number, true or false, got {}",
+                other.type_str()
+            ))
+            .into());
+        }
+    };
+    from_file.push(FromFile { flag: format!("--{flag}"), origin: place.to_owned() });
+    Ok(command.mut_arg(id, |arg| arg.default_value(OsStr::from(text)).required(false)))
+}
+
+/// Clap's message as ours, with the origin of a wrong value that was not on the command line.
+fn worded(error: &clap::Error, arguments: &[std::ffi::OsString], from_file: &[FromFile]) -> CommandError {
+    let rendered = error.to_string();
+    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered).trim_end().to_owned();
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
+        let flag = argument.split_whitespace().next().unwrap_or_default();
+        let given = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
+            argument == flag || argument.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
+        });
+        if !given && error.kind() == ErrorKind::InvalidValue
+            || error.kind() == ErrorKind::ValueValidation && !given
+        {
+            let variable =
+                format!("ASHLAR_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
+            let brief = message.lines().next().unwrap_or_default().to_owned();
+            if std::env::var_os(&variable).is_some() {
+                return CommandError::Setting {
+                    origin: format!("environment variable {variable}"),
+                    message: brief,
+                };
+            }
+            if let Some(setting) = from_file.iter().find(|setting| setting.flag == flag) {
+                return CommandError::Setting { origin: setting.origin.clone(), message: brief };
+            }
+        }
+    }
+    CommandError::Usage(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_become_defaults_and_unknown_ones_are_refused() {
+        let table: Table = "quiet = true\n[allocate]\noptimize = \"size\"\n".parse().unwrap();
+        let mut from_file = Vec::new();
+        let command = apply(CommandLine::command(), &table, Path::new("a.toml"), &mut from_file);
+        let matches = command.unwrap().try_get_matches_from(["ashlar", "allocate", "x.json"]).unwrap();
+        let line = CommandLine::from_arg_matches(&matches).unwrap();
+        assert!(line.global.quiet);
+        assert!(
+            matches!(&line.command, crate::arguments::Command::Allocate(a) if matches!(a.security.optimize, crate::arguments::Goal::Size))
+        );
+        assert_eq!(from_file.len(), 2);
+
+        for wrong in
+            ["fast = true", "[allocate]\nspeed = 1", "data-dir = 1.5", "[nonsense]\na = 1", "config = \"b\""]
+        {
+            let table: Table = wrong.parse().unwrap();
+            assert!(
+                apply(CommandLine::command(), &table, Path::new("a.toml"), &mut Vec::new()).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

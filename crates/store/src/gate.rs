@@ -1,0 +1,344 @@
+//! The gate: an allocation executes only through it.
+//!
+//! It takes the proposal, a policy and the bytes of the evidence, never a flag of a row. It re-hashes the bytes,
+//! verifies the proof again, recomputes what the output must say, and then changes one row under one condition. So a
+//! consistent edit of the database opens nothing, and two processes at the gate at once execute once.
+//!
+//! Being fresh and not having been executed are the two demands that only the records can answer. Against records
+//! that were rolled back, the receiver has the order's key, which is the proposal's identity.
+
+mod evidence;
+mod examination;
+mod policy;
+mod refusal;
+
+use std::{sync::Arc, time::Duration};
+
+use ashlar_fault::{Code, Exit, Fault};
+use ashlar_field::Felt;
+use ashlar_risk::Proposal;
+use serde_json::{Value, json};
+use sqlx::{Row, Sqlite, Transaction};
+
+pub use evidence::{Evidence, EvidenceKind};
+pub use examination::{Admission, examine};
+pub use policy::{DEFAULT_AGE, DEFAULT_BITS, GatePolicy};
+pub use refusal::Refusal;
+
+use crate::{
+    AllocationStatus, Error, ExecutionError, ExecutionId, ExecutionPort, ExecutionState, Failure, Moment,
+    Order, PaddedFelt, Store, jobs::word,
+};
+
+/// How long an attempt may take; after that, another process may take the execution over.
+const ATTEMPT_LEASE: Duration = Duration::from_secs(60);
+
+/// Why nothing was executed.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The gate stayed shut.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The gate opened; the execution did not succeed.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    /// The records failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl GateError {
+    fn inner(&self) -> &dyn Fault {
+        match self {
+            GateError::Refused(error) => error,
+            GateError::Execution(error) => error,
+            GateError::Store(error) => error,
+        }
+    }
+}
+
+impl Fault for GateError {
+    fn code(&self) -> Code {
+        self.inner().code()
+    }
+
+    fn exit(&self) -> Exit {
+        self.inner().exit()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.inner().hint()
+    }
+}
+
+/// The gate opened and the order was performed, or rehearsed.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    /// What the examination found.
+    pub admission: Admission,
+    /// The execution's record.
+    pub execution: ExecutionId,
+    /// Whether nothing changed in the world.
+    pub rehearsal: bool,
+    /// Whether an earlier attempt was taken up again.
+    pub resumed: bool,
+    /// What the receiver answered.
+    pub answer: Value,
+}
+
+/// An execution that this process may now attempt.
+struct Claimed {
+    execution: ExecutionId,
+    resumed: bool,
+}
+
+impl Store {
+    /// Examines the evidence for a recorded proposal and, if it suffices, executes the allocation through `port`,
+    /// once: an intent that an earlier process left behind is taken up only if that cannot execute twice.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the gate stays shut; an [`ExecutionError`] if it opened and the execution did not succeed.
+    pub async fn pass_gate(
+        &self,
+        proposal: &Proposal,
+        evidence: Option<&Evidence>,
+        policy: &GatePolicy,
+        port: Arc<dyn ExecutionPort>,
+    ) -> Result<Passage, GateError> {
+        let admission = match examine(proposal, evidence, policy, Moment::now()) {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                if let Refusal::RejectedProposal { proposal_id, .. } = refusal {
+                    self.record_rejection(proposal_id).await?;
+                }
+                return Err(refusal.into());
+            }
+        };
+        let claimed = self.claim(&admission, port.as_ref()).await?;
+        let answer = self.attempt(&admission, &claimed, Arc::clone(&port)).await?;
+        Ok(Passage {
+            admission,
+            execution: claimed.execution,
+            rehearsal: port.is_rehearsal(),
+            resumed: claimed.resumed,
+            answer,
+        })
+    }
+
+    /// A rejection that is proven is for good.
+    async fn record_rejection(&self, proposal_id: Felt) -> Result<(), Error> {
+        let id = PaddedFelt(proposal_id).to_string();
+        sqlx::query(
+            "UPDATE allocations SET status = 'rejected', proof_verified = 1, updated_at = ?
+             WHERE proposal_id = ? AND status = 'proposed'",
+        )
+        .bind(Moment::now().to_string())
+        .bind(&id)
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|source| self.fault(&id, "recording a rejection", source))
+    }
+
+    /// The one conditional update, with the intent in the same transaction.
+    async fn claim(&self, admission: &Admission, port: &dyn ExecutionPort) -> Result<Claimed, GateError> {
+        let proposal_id = admission.decision().proposal_id;
+        let id = PaddedFelt(proposal_id).to_string();
+        let fault = |source| self.fault(&id, "passing the gate", source);
+        let now = Moment::now();
+        let mut transaction = self.write().await?;
+        let status =
+            if port.is_rehearsal() { AllocationStatus::Admitted } else { AllocationStatus::Executing };
+        let changed = sqlx::query(
+            "UPDATE allocations SET status = ?, proof_verified = 1, updated_at = ?
+             WHERE proposal_id = ? AND executed = 0 AND status IN ('proposed', 'admitted')",
+        )
+        .bind(status.word())
+        .bind(now.to_string())
+        .bind(&id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        let claimed = if changed.rows_affected() == 1 {
+            let execution = ExecutionId::fresh();
+            sqlx::query(
+                "INSERT INTO executions (id, allocation_id, proposal_id, adapter, rehearsal, evidence_sha256, body,
+                                         state, attempts, lease_until, intended_at)
+                 SELECT ?, id, proposal_id, ?, ?, ?, ?, 'intended', 1, ?, ? FROM allocations WHERE proposal_id = ?",
+            )
+            .bind(execution.to_string())
+            .bind(port.name())
+            .bind(port.is_rehearsal())
+            .bind(admission.evidence().to_string())
+            .bind(admission.order().to_string())
+            .bind(now.after(ATTEMPT_LEASE).to_string())
+            .bind(now.to_string())
+            .bind(&id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+            Claimed { execution, resumed: false }
+        } else {
+            self.take_up(&mut transaction, proposal_id, port, now).await?
+        };
+        transaction.commit().await.map_err(fault)?;
+        Ok(claimed)
+    }
+
+    /// Takes up an execution that an earlier process began and did not conclude, if that cannot execute twice.
+    async fn take_up(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        proposal_id: Felt,
+        port: &dyn ExecutionPort,
+        now: Moment,
+    ) -> Result<Claimed, GateError> {
+        let id = PaddedFelt(proposal_id).to_string();
+        let fault = |source| self.fault(&id, "taking up an execution", source);
+        let status: Option<String> =
+            sqlx::query_scalar("SELECT status FROM allocations WHERE proposal_id = ?")
+                .bind(&id)
+                .fetch_optional(&mut **transaction)
+                .await
+                .map_err(fault)?;
+        let status = status.ok_or(Refusal::NotRecorded { proposal_id })?;
+        let status = AllocationStatus::parse(&status).unwrap_or(AllocationStatus::Executed);
+        if status != AllocationStatus::Executing {
+            return Err(Refusal::Replay { proposal_id, status }.into());
+        }
+        let row = sqlx::query("SELECT * FROM executions WHERE proposal_id = ? AND rehearsal = 0")
+            .bind(&id)
+            .fetch_one(&mut **transaction)
+            .await
+            .map_err(fault)?;
+        let execution = word(&row, "id", ExecutionId::parse).map_err(fault)?;
+        let state = word(&row, "state", ExecutionState::parse).map_err(fault)?;
+        let adapter: String = row.try_get("adapter").map_err(fault)?;
+        let lease: Option<String> = row.try_get("lease_until").map_err(fault)?;
+        if let Some(until) = lease.filter(|until| *until >= now.to_string()) {
+            return Err(ExecutionError::InProgress { execution, until }.into());
+        }
+        if adapter != port.name() {
+            return Err(
+                ExecutionError::OtherAdapter { execution, expected: adapter, got: port.name() }.into()
+            );
+        }
+        let begun: i64 = row.try_get("attempts").map_err(fault)?;
+        // No attempt is open if the last one certainly sent nothing: its lease was then given back with its count.
+        if begun > 0 && !port.repeatable() {
+            let reason = match state {
+                ExecutionState::InDoubt => row.try_get::<Option<String>, _>("outcome").map_err(fault)?,
+                _ => None,
+            };
+            let reason = reason.unwrap_or_else(|| "the process that was performing it ended".to_owned());
+            return Err(ExecutionError::InDoubt { execution, adapter, reason }.into());
+        }
+        sqlx::query("UPDATE executions SET attempts = attempts + 1, lease_until = ? WHERE id = ?")
+            .bind(now.after(ATTEMPT_LEASE).to_string())
+            .bind(execution.to_string())
+            .execute(&mut **transaction)
+            .await
+            .map_err(fault)?;
+        Ok(Claimed { execution, resumed: true })
+    }
+
+    /// Performs a claimed execution and records the outcome.
+    async fn attempt(
+        &self,
+        admission: &Admission,
+        claimed: &Claimed,
+        port: Arc<dyn ExecutionPort>,
+    ) -> Result<Value, GateError> {
+        let execution = claimed.execution;
+        let adapter = port.name();
+        let order =
+            Order { key: PaddedFelt(admission.decision().proposal_id).to_string(), body: admission.order() };
+        let rehearsal = port.is_rehearsal();
+        let performed = tokio::task::spawn_blocking(move || port.perform(&order))
+            .await
+            .map_err(|_| ExecutionError::PortBroke { execution, adapter })?;
+        match performed {
+            Ok(answer) => {
+                self.conclude_execution(admission, execution, ExecutionState::Performed, &answer, rehearsal)
+                    .await?;
+                Ok(answer)
+            }
+            Err(Failure::Refused(reason)) => {
+                let outcome = json!({ "reason": reason });
+                self.conclude_execution(admission, execution, ExecutionState::Refused, &outcome, rehearsal)
+                    .await?;
+                Err(ExecutionError::Refused { execution, adapter, reason }.into())
+            }
+            Err(Failure::NotSent(reason)) => {
+                self.release(execution, ExecutionState::Intended, &reason).await?;
+                Err(ExecutionError::NotReached { execution, adapter, reason }.into())
+            }
+            Err(Failure::InDoubt(reason)) => {
+                self.release(execution, ExecutionState::InDoubt, &reason).await?;
+                Err(ExecutionError::InDoubt { execution, adapter: adapter.to_owned(), reason }.into())
+            }
+        }
+    }
+
+    /// Records a certain outcome: of the execution and, unless it was a rehearsal, of the allocation.
+    async fn conclude_execution(
+        &self,
+        admission: &Admission,
+        execution: ExecutionId,
+        state: ExecutionState,
+        outcome: &Value,
+        rehearsal: bool,
+    ) -> Result<(), Error> {
+        let fault = |source| self.fault(&execution.to_string(), "recording an outcome", source);
+        let now = Moment::now().to_string();
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "UPDATE executions SET state = ?, outcome = ?, concluded_at = ?, lease_until = NULL WHERE id = ?",
+        )
+        .bind(state.word())
+        .bind(outcome.to_string())
+        .bind(&now)
+        .bind(execution.to_string())
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        if !rehearsal {
+            let executed = state == ExecutionState::Performed;
+            let status = if executed { AllocationStatus::Executed } else { AllocationStatus::Failed };
+            sqlx::query(
+                "UPDATE allocations SET status = ?, executed = ?, executed_at = ?, updated_at = ?
+                 WHERE proposal_id = ?",
+            )
+            .bind(status.word())
+            .bind(executed)
+            .bind(executed.then_some(&now))
+            .bind(&now)
+            .bind(PaddedFelt(admission.decision().proposal_id).to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        }
+        transaction.commit().await.map_err(fault)
+    }
+
+    /// Gives an execution back without a certain outcome. An attempt that certainly sent nothing does not count.
+    async fn release(
+        &self,
+        execution: ExecutionId,
+        state: ExecutionState,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let uncounted = i64::from(state == ExecutionState::Intended);
+        sqlx::query(
+            "UPDATE executions SET state = ?, outcome = ?, lease_until = NULL, attempts = attempts - ? WHERE id = ?",
+        )
+        .bind(state.word())
+        .bind(reason)
+        .bind(uncounted)
+        .bind(execution.to_string())
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|source| self.fault(&execution.to_string(), "recording an attempt", source))
+    }
+}
