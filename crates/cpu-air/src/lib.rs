@@ -1,4 +1,17 @@
-//! The Cairo CPU AIR (under construction).
+//! The Cairo CPU AIR: what a run of the Cairo machine must satisfy, and how a real run becomes a trace.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`input`] | statement and witness in memory: public input, registers, memory, builtin instances |
+//! | [`layout`] | where in the trace every virtual column lives: twelve tables, and `dynamic` by formulas |
+//! | `component` | every constraint, written once over virtual columns |
+//! | [`air`] | layout, trace length and public input put together: an [`ashlar_stark::air::Air`] |
+//! | [`trace`] | the witness: columns from a run |
+//! | [`statement`] | the seed of the proof, checks of a public input, program and output hashes |
+//!
+//! Layouts, constraints and trace are those of Stone v3, bit for bit. `perpetual` and `dex_with_bitwise` are
+//! unverified: no reference proof of them exists, see [`layout::Layout::is_verified`]. So is `all_cairo`, which here is
+//! that of Stone v2: the definition in v3 contradicts itself.
 #![forbid(unsafe_code)]
 
 pub mod air;

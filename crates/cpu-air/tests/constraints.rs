@@ -1,4 +1,5 @@
 //! Names, counts, row sets and degrees of the constraints of every layout.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

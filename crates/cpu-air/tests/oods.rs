@@ -2,6 +2,7 @@
 //!
 //! A proof states every value in it. That it holds for random z and α means that, names aside, every constraint, its
 //! sign, its rows, the mask and the mask's order are Stone's.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::HashMap, path::Path};
 
