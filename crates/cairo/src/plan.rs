@@ -1,0 +1,209 @@
+//! Which layouts can hold a run, and how long each makes it.
+//!
+//! From one unpadded run the padded length of every layout follows: the smallest power of two that is at least
+//!
+//! - the number of steps,
+//! - uses · ratio of every builtin,
+//! - (rc_max − rc_min + range-check parts in use) / (free 16-bit cells a step), because the values between the
+//!   smallest and the largest one must all occur,
+//! - 2¹⁶ / (free diluted cells a step), where the layout has a diluted pool,
+//! - public memory cells / (public cells a step),
+//! - the shortest trace of the layout's components.
+
+use std::{collections::BTreeMap, fmt};
+
+use ashlar_cpu_air::layout::{Builtin, Layout};
+
+use crate::{
+    Arguments, CairoError, Limits, Program,
+    layouts::{PROVABLE_LAYOUTS, RunLayout, machine_name},
+    run::measure,
+    shim,
+};
+
+/// Rows of the evaluation domain per step and blow-up aside: the height of the CPU component.
+const ROWS_PER_STEP: u64 = 16;
+/// Values of the diluted pool: 16 bits.
+const DILUTED_VALUES: u64 = 1 << 16;
+
+/// What a run uses before any padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Steps, the last one at the end of the program included.
+    pub steps: u64,
+    /// Builtin instances in use.
+    pub builtins: BTreeMap<Builtin, u64>,
+    /// Smallest 16-bit value.
+    pub rc_min: u64,
+    /// Largest 16-bit value.
+    pub rc_max: u64,
+    /// Words of the program.
+    pub program_words: u64,
+    /// Words of the output.
+    pub output_words: u64,
+}
+
+/// How long a layout makes a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizing {
+    /// Padded steps, a power of two.
+    pub n_steps: u64,
+    /// What asks for that many.
+    pub reason: &'static str,
+    /// Cells of all trace columns: n_steps · 16 · columns.
+    pub committed_cells: u64,
+}
+
+/// Why a layout cannot hold a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It lacks builtins that the program declares.
+    #[error("it lacks {}", .missing.join(", "))]
+    MissingBuiltins {
+        /// Which.
+        missing: Vec<&'static str>,
+    },
+    /// The padded run is too long.
+    #[error("{reason} would take {n_steps} steps; the limit is {limit}")]
+    TooLong {
+        /// The padded length.
+        n_steps: u64,
+        /// What asks for that many.
+        reason: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// What becomes of a run in one layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutPlan {
+    /// The layout's name.
+    pub layout: &'static str,
+    /// Its length there, or why it does not fit.
+    pub outcome: Result<Sizing, Unfit>,
+}
+
+/// What becomes of a run in every layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What the run uses.
+    pub resources: Resources,
+    /// By layout, in the order of [`PROVABLE_LAYOUTS`].
+    pub layouts: Vec<LayoutPlan>,
+}
+
+impl Plan {
+    /// The layout among these that commits to the fewest cells.
+    pub fn cheapest<'a>(&self, among: impl IntoIterator<Item = &'a str>) -> Option<(&'static str, Sizing)> {
+        let among: Vec<&str> = among.into_iter().collect();
+        self.layouts
+            .iter()
+            .filter(|plan| among.contains(&plan.layout))
+            .filter_map(|plan| Some((plan.layout, *plan.outcome.as_ref().ok()?)))
+            .min_by_key(|(_, sizing)| sizing.committed_cells)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, plan) in self.layouts.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            match &plan.outcome {
+                Ok(sizing) => {
+                    write!(
+                        f,
+                        "{separator}  {}: {} steps, for {}",
+                        plan.layout, sizing.n_steps, sizing.reason
+                    )?;
+                }
+                Err(unfit) => write!(f, "{separator}  {}: {unfit}", plan.layout)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a program once, without padding, and sizes it for every layout.
+///
+/// # Errors
+/// Those of the run itself.
+pub fn plan(program: &Program, arguments: &Arguments, limits: &Limits) -> Result<Plan, CairoError> {
+    let resources = measure(program, arguments, limits)?;
+    let layouts = PROVABLE_LAYOUTS
+        .iter()
+        .map(|name| Ok(LayoutPlan { layout: name, outcome: size(program, &resources, name, limits)? }))
+        .collect::<Result<_, CairoError>>()?;
+    Ok(Plan { resources, layouts })
+}
+
+/// The length of a measured run in a layout, or why it does not fit.
+pub(crate) fn size(
+    program: &Program,
+    resources: &Resources,
+    layout: &str,
+    limits: &Limits,
+) -> Result<Result<Sizing, Unfit>, CairoError> {
+    let layout = RunLayout::by_name(layout)?;
+    let of_layout = layout.builtins();
+    let missing: Vec<&'static str> = program
+        .builtins
+        .iter()
+        .filter(|builtin| !of_layout.contains(builtin))
+        .map(|builtin| builtin.to_str())
+        .collect();
+    if !missing.is_empty() {
+        return Ok(Err(Unfit::MissingBuiltins { missing }));
+    }
+    let own = program.builtins.len();
+    let shim_steps = if own == of_layout.len() { 0 } else { shim::extra_steps(own, of_layout.len()) };
+    let (needed, reason) = needs(layout.air, resources, shim_steps, of_layout.len() as u64)
+        .into_iter()
+        .max_by_key(|(needed, _)| *needed)
+        .unwrap_or((1, "its steps"));
+    let n_steps = needed.checked_next_power_of_two().unwrap_or(u64::MAX);
+    if n_steps > limits.padded_steps {
+        return Ok(Err(Unfit::TooLong { n_steps, reason, limit: limits.padded_steps }));
+    }
+    let columns = (layout.air.first_columns + layout.air.second_columns) as u64;
+    Ok(Ok(Sizing { n_steps, reason, committed_cells: n_steps * ROWS_PER_STEP * columns }))
+}
+
+/// What asks for how many steps.
+fn needs(
+    layout: &Layout,
+    resources: &Resources,
+    shim_steps: u64,
+    builtin_pointers: u64,
+) -> Vec<(u64, &'static str)> {
+    let per_step =
+        |column: &str| layout.column(column).ok().map_or(0, |column| ROWS_PER_STEP / column.step as u64);
+    let ratio = |builtin| layout.row_ratio(builtin).map(|rows| rows.div_ceil(ROWS_PER_STEP));
+    let mut needs = vec![
+        (resources.steps + shim_steps, "its steps"),
+        (layout.largest_component_period().div_ceil(ROWS_PER_STEP), "the layout's components"),
+    ];
+    for (&builtin, &uses) in &resources.builtins {
+        let uses_steps = ratio(builtin).map_or(0, |ratio| uses * ratio);
+        needs.push((uses_steps, machine_name(builtin).to_str()));
+    }
+    let uses = |builtin| resources.builtins.get(&builtin).copied().unwrap_or(0);
+    let parts = 8 * uses(Builtin::RangeCheck) + 6 * uses(Builtin::RangeCheck96);
+    // Three cells a step hold the instruction's offsets.
+    let free = per_step("range_check16_pool").saturating_sub(3).max(1);
+    needs.push((
+        (resources.rc_max - resources.rc_min + parts).div_ceil(free),
+        "the span of its 16-bit values",
+    ));
+    if layout.has_diluted() {
+        // 68 diluted values per bitwise instance; Keccak's share is per 2048-step invocation, 16384 values.
+        let taken = |builtin, values: f64| ratio(builtin).map_or(0.0, |ratio| values / ratio as f64);
+        let free =
+            per_step("diluted_pool") as f64 - taken(Builtin::Bitwise, 68.0) - taken(Builtin::Keccak, 16384.0);
+        needs.push(((DILUTED_VALUES as f64 / free).ceil() as u64, "the diluted pool"));
+    }
+    let public_cells = resources.program_words + resources.output_words + 2 + 2 * builtin_pointers;
+    let public_per_step = per_step("orig/public_memory/addr").max(1);
+    needs.push((public_cells.div_ceil(public_per_step), "its public memory"));
+    needs
+}
