@@ -182,21 +182,22 @@ pub(crate) fn search<L: Lanes>(
     let lane = l.load32(&std::array::from_fn(|i| i as u32));
     let bound = l.splat(bound);
     let upper_halves = l.splat(0xffff_ffff_0000_0000);
-    nonces.step_by(16).find(
-        #[inline(always)]
-        |&first| {
-            let mut message = [l.zero(); 16];
-            for (lanes, word) in message.iter_mut().zip(prefix.0.as_chunks().0) {
-                *lanes = l.splat32(u32::from_le_bytes(*word));
-            }
-            message[8] = l.splat32(((first >> 32) as u32).swap_bytes());
-            message[9] = l.swap_bytes32(l.add32(l.splat32(first as u32), lane));
-            let mut state = initial_state(l);
-            compress(l, &mut state, &message, 40, true);
-            // Each 32-bit value in the upper half of a word of its own, to compare it as the start of 64 bits.
-            let start = l.swap_bytes32(state[0]);
-            let (odd, even) = (l.and(start, upper_halves), l.shift_left::<32>(start));
-            l.less_than(bound, odd) & l.less_than(bound, even) != u8::MAX
-        },
-    )
+    // A loop, not `find`: its closure would have to be inlined through several iterator adapters.
+    for first in nonces.step_by(16) {
+        let mut message = [l.zero(); 16];
+        for (lanes, word) in message.iter_mut().zip(prefix.0.as_chunks().0) {
+            *lanes = l.splat32(u32::from_le_bytes(*word));
+        }
+        message[8] = l.splat32(((first >> 32) as u32).swap_bytes());
+        message[9] = l.swap_bytes32(l.add32(l.splat32(first as u32), lane));
+        let mut state = initial_state(l);
+        compress(l, &mut state, &message, 40, true);
+        // Each 32-bit value in the upper half of a word of its own, to compare it as the start of 64 bits.
+        let start = l.swap_bytes32(state[0]);
+        let (odd, even) = (l.and(start, upper_halves), l.shift_left::<32>(start));
+        if l.less_than(bound, odd) & l.less_than(bound, even) != u8::MAX {
+            return Some(first);
+        }
+    }
+    None
 }

@@ -177,18 +177,19 @@ pub(crate) fn search<L: Lanes>(
 ) -> Option<u64> {
     let lane = l.load(&[0, 1, 2, 3, 4, 5, 6, 7]);
     let bound = l.splat(bound);
-    nonces.step_by(8).find(
-        #[inline(always)]
-        |&first| {
-            let mut state = [l.zero(); 25];
-            for (lane, word) in state.iter_mut().zip(prefix.0.as_chunks().0) {
-                *lane = l.splat(u64::from_le_bytes(*word));
-            }
-            state[4] = l.swap_bytes(l.add(l.splat(first), lane));
-            state[5] = l.splat(PADDING_START);
-            state[RATE - 1] = l.splat(PADDING_END);
-            permute(l, &mut state);
-            l.less_than(bound, l.swap_bytes(state[0])) != u8::MAX
-        },
-    )
+    // A loop, not `find`: its closure would have to be inlined through several iterator adapters.
+    for first in nonces.step_by(8) {
+        let mut state = [l.zero(); 25];
+        for (lane, word) in state.iter_mut().zip(prefix.0.as_chunks().0) {
+            *lane = l.splat(u64::from_le_bytes(*word));
+        }
+        state[4] = l.swap_bytes(l.add(l.splat(first), lane));
+        state[5] = l.splat(PADDING_START);
+        state[RATE - 1] = l.splat(PADDING_END);
+        permute(l, &mut state);
+        if l.less_than(bound, l.swap_bytes(state[0])) != u8::MAX {
+            return Some(first);
+        }
+    }
+    None
 }
