@@ -110,9 +110,6 @@ pub(crate) enum CommandError {
     /// The data could not be written to standard output.
     #[error("standard output cannot be written")]
     Output(#[source] std::io::Error),
-    /// A run whose output is not what the reference computes: never to be proven.
-    #[error("the Cairo program's output differs from the reference at element {position}")]
-    OutputDiffers { position: usize },
     /// The checks of `doctor` found something.
     #[error("{failed} checks failed")]
     Unhealthy { failed: usize },
@@ -142,8 +139,7 @@ impl Fault for CommandError {
             CommandError::Unhealthy { .. } => Code(5010),
             CommandError::NoLayout(_) => Code(5011),
             CommandError::NoProof { .. } => Code(5012),
-            CommandError::OutputDiffers { .. } => Code(7042),
-            CommandError::Broken(_) => Code(7043),
+            CommandError::Broken(_) => Code(7042),
         }
     }
 
@@ -160,7 +156,7 @@ impl Fault for CommandError {
             | CommandError::Unhealthy { .. } => Exit::Environment,
             CommandError::Interrupted => Exit::Interrupted,
             CommandError::SomeRefused { .. } | CommandError::NoProof { .. } => Exit::Negative,
-            CommandError::OutputDiffers { .. } | CommandError::Broken(_) => Exit::Bug,
+            CommandError::Broken(_) => Exit::Bug,
         }
     }
 

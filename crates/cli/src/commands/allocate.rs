@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ashlar_field::Felt;
-use ashlar_risk::{
-    Decision, MAX_FILE_BYTES, Proposal, decide, output_record, parse_proposals, proposal_to_json,
-};
+use ashlar_cpu_air::statement::StatementError;
+use ashlar_risk::{Decision, MAX_FILE_BYTES, Proposal, decide, parse_proposals, proposal_to_json, run_model};
 use ashlar_stone::{Policy, read_bounded};
 use ashlar_store::{
     Allocation, ContentHash, DryRun, ExecutionPort, GateError, GatePolicy, Job, JobId, NewAllocation,
@@ -156,8 +154,6 @@ fn known_proof(session: &Session, jobs: &[Job]) -> Result<Value, Failure> {
 
 fn request(items: &[Item], arguments: &Allocate) -> Result<Request, Failure> {
     let proposals: Vec<Proposal> = items.iter().map(|item| item.proposal.clone()).collect();
-    let expected: Vec<Felt> =
-        items.iter().flat_map(|item| output_record(&item.proposal, &item.decision)).collect();
     let ids: String = items.iter().map(|item| PaddedFelt(item.decision.proposal_id).to_string()).collect();
     Ok(Request {
         purpose: Purpose::Allocation,
@@ -166,14 +162,9 @@ fn request(items: &[Item], arguments: &Allocate) -> Result<Request, Failure> {
         security: arguments.security.clone(),
         policy: Policy::strict(arguments.security.minimum_bits),
         run: Box::new(move || {
-            let run = ashlar_risk::run(&proposals)?;
-            // The program and its reference must agree before anything is proven about them.
-            if run.output != expected {
-                let position =
-                    run.output.iter().zip(&expected).take_while(|(got, wanted)| got == wanted).count();
-                return Err(CommandError::OutputDiffers { position }.into());
-            }
-            let claim = run.forms.strict.clone().map_err(ashlar_cpu_air::statement::StatementError::Entry)?;
+            // The run comes back only if it agrees with the reference, so a disagreement is never proven.
+            let run = run_model(&proposals)?.run;
+            let claim = run.forms.strict.map_err(StatementError::Entry)?;
             Ok(Prepared { execution: run.execution, claim })
         }),
     })

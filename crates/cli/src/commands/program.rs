@@ -1,6 +1,6 @@
 //! Reading a program and what it is called with, as `prove` and `plan` take them.
 
-use ashlar_cairo::{Arguments, Program, build_package};
+use ashlar_cairo::{Arguments, CairoError, Program, build_package};
 use ashlar_stone::{MOST_INPUT_BYTES, MOST_SETTINGS_BYTES, read_bounded};
 use ashlar_store::ContentHash;
 
@@ -23,10 +23,10 @@ pub(crate) fn read(called: &Called) -> Result<Call, Failure> {
     let bytes = read_bounded(&path, "program", MOST_INPUT_BYTES)?;
     let program = Program::from_bytes(&bytes)?;
     let (arguments, given) = match (&called.args, &called.args_file) {
-        (Some(text), _) => (Arguments::from_text(text)?, text.clone().into_bytes()),
+        (Some(text), _) => (Arguments::from_text(text).map_err(CairoError::from)?, text.clone().into_bytes()),
         (None, Some(file)) => {
             let given = read_bounded(file, "arguments", MOST_SETTINGS_BYTES)?;
-            (Arguments::from_json(&given)?, given)
+            (Arguments::from_json(&given).map_err(CairoError::from)?, given)
         }
         (None, None) => (Arguments::none(), Vec::new()),
     };

@@ -2,7 +2,7 @@
 
 use ashlar_cpu_air::statement::StatementError;
 use ashlar_field::Felt;
-use ashlar_risk::{Decision, Proposal, decide, output_record, parse_output};
+use ashlar_risk::{Decision, Model, Proposal, decide, output_record, parse_output};
 use ashlar_stone::{Json, MOST_INPUT_BYTES, PolicyError, ProofFile, VerifyError, verify};
 use serde_json::{Value, json};
 
@@ -151,7 +151,7 @@ fn check_age(made_at: Moment, policy: &GatePolicy, now: Moment) -> Result<(), Re
 
 /// The hash of the one program that decides proposals of this model.
 fn pinned_program(proposal: &Proposal) -> Result<Felt, Refusal> {
-    ashlar_risk::model(proposal.model_version).map(|model| model.program_hash()).map_err(Refusal::Undecidable)
+    Model::by_version(proposal.model_version).map(|model| model.program_hash).map_err(Refusal::Undecidable)
 }
 
 /// The output must hold this proposal's record, equal to the reference's, with the verdict accepted.
