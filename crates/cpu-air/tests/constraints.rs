@@ -1,10 +1,7 @@
 //! Names, counts, row sets and degrees of the constraints of every layout.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ashlar_cpu_air::{
     air::CpuAir,
@@ -15,21 +12,13 @@ use ashlar_field::Felt;
 use ashlar_stark::air::{Air, Domain, Expression, Node, PeriodicColumn};
 
 mod support;
+mod vectors;
 use support::evaluate_vanishing;
-
-fn data(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
-    std::fs::read_to_string(path).unwrap()
-}
 
 /// The parameters of a real dynamic layout that has every builtin but Keccak.
 fn dynamic_parameters() -> BTreeMap<String, u64> {
-    let pairs = data("dynamic_8192_allbuiltins.txt");
-    pairs
-        .lines()
-        .map(|line| line.split_once(' ').unwrap())
-        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
-        .collect()
+    let file = vectors::json(&vectors::fixtures().join("sampling/dynamic.json"));
+    vectors::public_input(&file["public_input"]).dynamic_params
 }
 
 fn every_layout() -> Vec<Layout> {
@@ -105,7 +94,7 @@ fn is_repetition(name: &str) -> bool {
 
 #[test]
 fn constraints_have_stones_names_in_stones_order() {
-    let all = data("constraint_names.txt");
+    let all = include_str!("data/constraint_names.txt");
     for layout in every_layout() {
         let air = smallest_air(&layout);
         let constraints = &air.constraint_system().constraints;

@@ -1,4 +1,5 @@
 //! Statements that a liar would like to prove, and what each is refused as.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_cpu_air::{
     input::{MemorySegment, PublicInput, PublicMemoryCell},

@@ -308,11 +308,11 @@ fn values(cells: &[PublicMemoryCell]) -> Vec<Felt> {
 }
 
 /// `ap += immediate`.
-const ADVANCE_AP: u64 = 0x4078_0017_fff7_fff;
+const ADVANCE_AP: u64 = 0x0407_8001_7fff_7fff;
 /// `call rel immediate`.
 const CALL: u64 = 0x1104_8001_8001_8000;
 /// `jmp rel immediate`.
-const JUMP: u64 = 0x1078_0017_fff7_fff;
+const JUMP: u64 = 0x0107_8001_7fff_7fff;
 
 fn strict(public: &PublicInput, layout: &Layout) -> Result<Claim, EntryRefusal> {
     let MemorySegment { begin_addr: initial_pc, stop_ptr: final_pc } = segment(public, "program")?;

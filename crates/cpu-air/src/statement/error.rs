@@ -19,12 +19,6 @@ pub enum StatementError {
         /// The layout named.
         got: String,
     },
-    /// n_steps is not a power of two.
-    #[error("n_steps must be a power of two, got {got}")]
-    StepsNotPowerOfTwo {
-        /// The steps given.
-        got: u64,
-    },
     /// The number of steps does not fit the layout.
     #[error(transparent)]
     TraceLength(#[from] LayoutError),
@@ -139,7 +133,6 @@ impl Fault for StatementError {
     fn code(&self) -> Code {
         Code(match self {
             StatementError::OtherLayout { .. } => 1500,
-            StatementError::StepsNotPowerOfTwo { .. } => 1501,
             StatementError::TraceLength(error) => return error.code(),
             StatementError::RangeCheckBounds { .. } => 1502,
             StatementError::MissingSegment { .. } | StatementError::UnexpectedSegment { .. } => 1503,

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::StatementError;
 use crate::{
     input::{PublicInput, PublicMemoryCell},
-    layout::Layout,
+    layout::{Layout, LayoutError},
 };
 
 /// The generation of Stone whose proofs are made or checked. They differ in one word of the seed.
@@ -117,7 +117,7 @@ pub fn seed(
         seed.integer(friendly_layers);
     }
     if !public.n_steps.is_power_of_two() {
-        return Err(StatementError::StepsNotPowerOfTwo { got: public.n_steps });
+        return Err(LayoutError::StepsNotPowerOfTwo { got: public.n_steps }.into());
     }
     seed.integer(u64::from(public.n_steps.ilog2()));
     seed.integer(public.rc_min);

@@ -10,7 +10,7 @@ use crate::layout::VirtualColumn;
 /// Rows that one parallel task covers.
 const TASK_ROWS: usize = 1 << 14;
 
-/// Columns under construction, all of the same length; cells not written are zero.
+/// Columns under construction, all of the same length, a power of two; cells not written are zero.
 pub(super) struct Columns {
     /// The index of the first of these columns in the whole trace.
     base: usize,
@@ -38,7 +38,7 @@ impl Columns {
 
     /// Writes one cell.
     pub(super) fn set(&mut self, column: VirtualColumn, index: usize, value: Felt) {
-        let row = column.row(index) % self.length;
+        let row = column.row(index) & (self.length - 1);
         self.columns[column.column - self.base].set(row, value);
     }
 
@@ -49,7 +49,7 @@ impl Columns {
         if step == 0 || offset + (count.max(1) - 1) * step >= self.length {
             // Cells that wrap around the end: rare (only `dynamic` may place them so), one at a time.
             for index in 0..count {
-                target.set(column.row(index) % self.length, value(index));
+                target.set(column.row(index) & (self.length - 1), value(index));
             }
             return;
         }
@@ -73,7 +73,7 @@ impl Columns {
         self.columns.par_iter_mut().enumerate().for_each(|(column, target)| {
             for run in runs.iter().filter(|run| run.column.column == base + column) {
                 for (index, &value) in (run.first..).zip(run.values) {
-                    target.set(run.column.row(index) % length, value);
+                    target.set(run.column.row(index) & (length - 1), value);
                 }
             }
         });

@@ -49,7 +49,9 @@ impl PoolCells {
     ) -> Result<PoolCells, LayoutError> {
         let rows = pool.step * length;
         let start = (column.offset + rows - pool.offset % rows) % rows;
-        let aligned = start.is_multiple_of(pool.step) && column.step.is_multiple_of(pool.step);
+        // Lengths and steps are powers of two, which makes positions a matter of masks.
+        let powers = length.is_power_of_two() && column.step.is_power_of_two();
+        let aligned = powers && start.is_multiple_of(pool.step) && column.step.is_multiple_of(pool.step);
         if column.column != pool.column || !aligned {
             return Err(LayoutError::BadPlacement {
                 column: "a pool's cell",
@@ -66,7 +68,7 @@ impl PoolCells {
     /// The position of a cell in the pool.
     #[inline]
     pub(super) fn position(&self, index: usize) -> usize {
-        (self.start + index * self.stride) % self.length
+        (self.start + index * self.stride) & (self.length - 1)
     }
 
     /// How many cells fit in the pool.
@@ -77,7 +79,7 @@ impl PoolCells {
     /// Whether this virtual column has a cell at a position.
     #[inline]
     pub(super) fn contains(&self, position: usize) -> bool {
-        (position + self.length - self.start).is_multiple_of(self.stride)
+        (position + self.length - self.start) & (self.stride - 1) == 0
     }
 }
 

@@ -172,22 +172,30 @@ fn word(bytes: &[u8]) -> u64 {
 
 /// The run of a case folder.
 pub(crate) fn execution(case: &Path) -> Execution {
-    let trace = binary(case, "trace.bin");
+    overlaid(case, case)
+}
+
+/// The run of a case folder with the files of another folder over it.
+pub(crate) fn overlaid(case: &Path, over: &Path) -> Execution {
+    let source = |name: &str| if over.join(name).is_file() { over } else { case };
+    let binary = |name: &str| binary(source(name), name);
+    let json = |name: &str| json(&source(name).join(name));
+    let trace = binary("trace.bin");
     let trace = trace.chunks_exact(24).map(|record| RegisterState {
         ap: word(&record[..8]),
         fp: word(&record[8..16]),
         pc: word(&record[16..]),
     });
     let mut memory = Memory::new();
-    for record in binary(case, "memory.bin").chunks_exact(40) {
+    for record in binary("memory.bin").chunks_exact(40) {
         let limbs = std::array::from_fn(|i| word(&record[8 + 8 * i..16 + 8 * i]));
         memory.insert(word(&record[..8]), Felt::from_standard_limbs(limbs).unwrap());
     }
     Execution {
-        public_input: public_input(&json(&case.join("air_public_input.json"))),
+        public_input: public_input(&json("air_public_input.json")),
         trace: trace.collect(),
         memory,
-        private_input: private_input(&json(&case.join("air_private_input.json"))),
+        private_input: private_input(&json("air_private_input.json")),
     }
 }
 
@@ -287,14 +295,16 @@ impl Proof {
     }
 }
 
+/// The folders of a folder, sorted.
+pub(crate) fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+    let mut entries: Vec<PathBuf> = entries.unwrap_or_default();
+    entries.sort();
+    entries
+}
+
 /// All (case folder, variant folder) pairs below `root` that hold a proof, sorted.
 pub(crate) fn proofs(root: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let folders = |path: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
-        let mut entries: Vec<PathBuf> = entries.unwrap_or_default();
-        entries.sort();
-        entries
-    };
     let mut found = Vec::new();
     for case in folders(root) {
         for variant in folders(&case) {
