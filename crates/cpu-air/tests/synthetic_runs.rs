@@ -224,7 +224,7 @@ fn sample(rows: &Rows, length: u64) -> Vec<u64> {
 }
 
 /// The names of the constraints that do not hold on the sampled rows, and how many evaluations were made.
-fn broken(air: &CpuAir, columns: &[Column], parameters: &[Felt]) -> (Vec<String>, usize) {
+fn broken_constraints(air: &CpuAir, columns: &[Column], parameters: &[Felt]) -> (Vec<String>, usize) {
     let system = air.constraint_system();
     let length = 1u64 << air.log_trace_length();
     let mut broken = Vec::new();
@@ -268,7 +268,7 @@ fn check_layout(name: &str) {
         let elements: Vec<Felt> = (0..air.interaction_element_count()).map(|_| random.felt()).collect();
         columns.extend(witness.interaction_trace(&elements).unwrap());
         let parameters = air.parameters(&elements).unwrap();
-        let (broken, evaluations) = self::broken(&air, &columns, &parameters);
+        let (broken, evaluations) = broken_constraints(&air, &columns, &parameters);
         assert!(broken.is_empty(), "{name}, {n_steps} steps: {broken:?}");
         assert!(evaluations >= air.constraint_system().constraints.len());
         return;
@@ -319,6 +319,6 @@ fn a_changed_cell_breaks_a_constraint() {
     let parameters = air.parameters(&elements).unwrap();
     let sum = layout.column("pedersen/hash0/ec_subset_sum/partial_sum/x").unwrap();
     columns[sum.column].set(sum.row(1), Felt::ONE);
-    let (broken, _) = self::broken(&air, &columns, &parameters);
+    let (broken, _) = broken_constraints(&air, &columns, &parameters);
     assert!(broken.iter().any(|name| name.starts_with("pedersen/")), "{broken:?}");
 }

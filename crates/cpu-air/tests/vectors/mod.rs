@@ -1,6 +1,7 @@
 //! Reads the reference vectors: runs as Stone's files, and the annotated proofs of them.
 //!
 //! Only as much of the formats as these tests need; the product's readers live in `ashlar-stone`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "every test file compiles this module and uses a part of it")]
 
 use std::{
