@@ -1,6 +1,12 @@
 //! Where words go: data to standard output, everything for people to standard error.
 
-use std::io::{ErrorKind, Write as _};
+use std::{
+    io::{ErrorKind, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::{Value, json};
 
@@ -22,11 +28,13 @@ pub(crate) enum Form {
 }
 
 /// The two streams and what is wanted of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Console {
     form: Form,
     quiet: bool,
     verbose: u8,
+    /// Whether the one document was printed.
+    answered: Arc<AtomicBool>,
 }
 
 impl Console {
@@ -36,7 +44,7 @@ impl Console {
             (_, true) => Form::Events,
             _ => Form::Text,
         };
-        Console { form, quiet: global.quiet, verbose: global.verbose }
+        Console { form, quiet: global.quiet, verbose: global.verbose, answered: Arc::default() }
     }
 
     pub(crate) fn form(&self) -> Form {
@@ -71,6 +79,7 @@ impl Console {
             Form::Text => Ok(()),
             Form::Events => self.event("result", content),
             Form::Document => {
+                self.answered.store(true, Ordering::Relaxed);
                 let mut document = json!({ "schema": schema });
                 if let (Value::Object(document), Value::Object(content)) = (&mut document, &mut content) {
                     document.append(content);
@@ -79,6 +88,16 @@ impl Console {
                     .map_err(|error| CommandError::Output(error.into()))?;
                 print(&format!("{text}\n"))
             }
+        }
+    }
+
+    /// A failure as data: an event, or the document if there was none.
+    pub(crate) fn failure(&self, failure: &Failure) -> Result<(), Failure> {
+        match self.form {
+            Form::Text => Ok(()),
+            Form::Events => self.event("error", failure.to_json()),
+            Form::Document if self.answered.load(Ordering::Relaxed) => Ok(()),
+            Form::Document => self.document("ashlar.error/1", failure.to_json()),
         }
     }
 

@@ -23,15 +23,15 @@ mod settings;
 
 use std::{process::ExitCode, time::Duration};
 
-use arguments::CommandLine;
-use console::{Console, Form};
+use arguments::{Command, CommandLine};
+use console::Console;
 use failure::{CommandError, Failure};
 use progress::Interrupt;
 use session::Session;
 use settings::Parsed;
 
-/// How long a command may take to stop in an orderly way after Ctrl-C.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a command that works on a job may take to stop in an orderly way after Ctrl-C. A second one ends it at once.
+const GRACE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -57,7 +57,9 @@ fn run(line: CommandLine) -> ExitCode {
         Err(error) => return end(&CommandError::Broken(Box::new(error)).into()),
     };
     let interrupt = Interrupt::default();
-    let session = Session { console, interrupt: interrupt.clone(), global: line.global };
+    let grace =
+        if matches!(line.command, Command::Allocate(_) | Command::Prove(_)) { GRACE } else { Duration::ZERO };
+    let session = Session { console: console.clone(), interrupt: interrupt.clone(), global: line.global };
     let outcome = runtime.block_on(async {
         let command = commands::run(&session, line.command);
         tokio::pin!(command);
@@ -65,11 +67,12 @@ fn run(line: CommandLine) -> ExitCode {
             outcome = &mut command => return outcome,
             () = asked_to_stop() => interrupt.set(),
         }
-        // What the command holds is put in order by the command itself: it is asked to stop, and waited for.
+        // What the command holds is put in order by the command itself: it is asked to stop, and waited for. One that
+        // was all but done ends as it would have.
         tokio::select! {
-            outcome = &mut command => outcome.and(Err(CommandError::Interrupted.into())),
+            outcome = &mut command => outcome,
             () = asked_to_stop() => Err(CommandError::Interrupted.into()),
-            () = tokio::time::sleep(GRACE) => Err(CommandError::Interrupted.into()),
+            () = tokio::time::sleep(grace) => Err(CommandError::Interrupted.into()),
         }
     });
     // A program that is still running inside the virtual machine cannot be stopped; it is not waited for.
@@ -77,14 +80,8 @@ fn run(line: CommandLine) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if console.form() != Form::Text {
-                let reported = match console.form() {
-                    Form::Events => console.event("error", failure.to_json()),
-                    _ => console.document("ashlar.error/1", failure.to_json()),
-                };
-                if let Err(second) = reported {
-                    console::say(&second.report());
-                }
+            if let Err(second) = console.failure(&failure) {
+                console::say(&second.report());
             }
             end(&failure)
         }

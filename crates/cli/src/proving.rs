@@ -106,7 +106,7 @@ pub(crate) async fn prove_recorded(
 }
 
 async fn stages(session: &Session, store: &Store, job: JobId, request: Request) -> Result<Proven, Failure> {
-    let watch = Arc::new(Watch::new(session.console, session.interrupt.clone()));
+    let watch = Arc::new(Watch::new(session.console.clone(), session.interrupt.clone()));
     store.advance(job, ProofStatus::Tracing).await?;
     watch.begin("run");
     let prepared = session.work(store, job, request.run).await?;
