@@ -207,3 +207,32 @@ pub(super) fn bit(x: &Expression) -> Expression {
 pub(super) fn shifted_bit(cells: &Cells<'_>, index: usize) -> Expression {
     cells.at(index) - double(&cells.at(index + 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often each class is counted: included minus excluded.
+    fn counts(domain: &Domain, count: u64) -> Vec<i32> {
+        let members = |rows: &[Rows], class: u64| {
+            rows.iter().filter(|rows| class % rows.period == rows.residue).count() as i32
+        };
+        (0..count).map(|class| members(&domain.included, class) - members(&domain.excluded, class)).collect()
+    }
+
+    #[test]
+    fn a_cover_counts_every_wanted_class_once_and_no_other() {
+        for pattern in 0..1u64 << 16 {
+            let cover = Builder::cover(16, |class| pattern >> class & 1 == 1);
+            let expected: Vec<i32> = (0..16).map(|class| (pattern >> class & 1) as i32).collect();
+            assert_eq!(counts(&cover, 16), expected, "{pattern:#b}");
+        }
+    }
+
+    #[test]
+    fn a_cover_of_all_but_one_class_is_two_congruences() {
+        let cover = Builder::cover(64, |class| class != 63);
+        assert_eq!(cover.included, [Rows { period: 1, residue: 0 }]);
+        assert_eq!(cover.excluded, [Rows { period: 64, residue: 63 }]);
+    }
+}

@@ -323,3 +323,31 @@ fn chi_iota(air: &Builder<'_>) -> Result<(), LayoutError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_round_constants_are_the_published_ones() {
+        let constants = round_constant_bits().map(|bits| {
+            let set = IOTA_BITS.iter().zip(bits).filter(|(_, bit)| *bit);
+            set.map(|(position, _)| 1u64 << position).sum::<u64>()
+        });
+        // FIPS 202, rounds 0 to 3 and 23.
+        assert_eq!(constants[..4], [0x1, 0x8082, 0x8000_0000_0000_808a, 0x8000_0000_8000_8000]);
+        assert_eq!(constants[23], 0x8000_0000_8000_8008);
+    }
+
+    #[test]
+    fn rotations_are_those_of_the_walk_over_the_lanes() {
+        // FIPS 202, algorithm 2: start at (x, y) = (1, 0), go to (y, 2x + 3y), rotate by the triangular numbers.
+        let (mut x, mut y) = (1, 0);
+        let mut walked = [[0; SIDE]; SIDE];
+        for t in 0..24u64 {
+            walked[y][x] = (t + 1) * (t + 2) / 2 % BITS;
+            (x, y) = (y, (2 * x + 3 * y) % SIDE);
+        }
+        assert_eq!(ROTATIONS, walked);
+    }
+}

@@ -99,3 +99,35 @@ pub(crate) fn diluted_final_value(z: Felt, a: Felt) -> Felt {
     }
     p + a * q
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bits of a 16-bit value, four apart.
+    fn spread(value: u64) -> Felt {
+        Felt::from_u64((0..16).map(|bit| (value >> bit & 1) << (4 * bit)).sum())
+    }
+
+    #[test]
+    fn the_final_diluted_value_is_that_of_the_recurrence_over_all_values() {
+        let (z, a) = (Felt::from_u64(1234567), -Felt::from_u64(89));
+        let mut cumulative = Felt::ONE;
+        for value in 1..1 << 16 {
+            let difference = spread(value) - spread(value - 1);
+            cumulative = cumulative * (Felt::ONE + z * difference) + a * difference.square();
+        }
+        assert_eq!(diluted_final_value(z, a), cumulative);
+    }
+
+    #[test]
+    fn every_parameter_has_an_index_of_its_own() {
+        let mut indices: Vec<usize> =
+            Builtin::ALL.map(|builtin| Parameter::SegmentBegin(builtin).index()).to_vec();
+        indices.extend([Parameter::MemoryPoint, Parameter::DilutedFinalValue].map(Parameter::index));
+        assert!(indices.iter().all(|&index| index < Parameter::COUNT));
+        indices.sort_unstable();
+        indices.dedup();
+        assert_eq!(indices.len(), Builtin::ALL.len() + 2);
+    }
+}

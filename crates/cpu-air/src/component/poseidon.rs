@@ -91,42 +91,48 @@ fn cube(x: Felt) -> Felt {
     x.square() * x
 }
 
-static MERGED_KEYS: LazyLock<MergedKeys> = LazyLock::new(|| {
-    // The inputs of all cubes, by round and lane, for the state 0.
-    let mut state = [Felt::ZERO; WIDTH];
-    let inputs: Vec<[Felt; WIDTH]> = round_keys()
-        .iter()
-        .enumerate()
-        .map(|(round, keys)| {
-            let input: [Felt; WIDTH] = std::array::from_fn(|lane| state[lane] + keys[lane]);
-            let partial = (HALF_FULL_ROUNDS..HALF_FULL_ROUNDS + PARTIAL_ROUNDS).contains(&round);
-            let [a, b, c] = if partial { [input[0], input[1], cube(input[2])] } else { input.map(cube) };
-            let sum = a + b + c;
-            state = [sum + a.double(), sum - b.double(), sum - c.double() - c];
-            input
-        })
-        .collect();
-    let partial = |k: usize| inputs[HALF_FULL_ROUNDS + k][2];
-    let difference = |a: [Felt; 3], b: [Felt; 3]| std::array::from_fn(|i| a[i] - b[i]);
-    let entered = enter_partial_rounds(
-        inputs[HALF_FULL_ROUNDS - 1].map(cube),
-        [partial(0), partial(1)],
-        [partial(0), partial(1)].map(cube),
-    );
-    let end = PARTIAL_ROUNDS;
-    let left = leave_partial_rounds(
-        [partial(end - 2), partial(end - 1)],
-        [partial(end - 3), partial(end - 2), partial(end - 1)].map(cube),
-    );
-    MergedKeys {
-        enter: difference([partial(0), partial(1), partial(2)], entered),
-        partial: std::array::from_fn(|k| {
-            let cubes = [partial(k), partial(k + 1), partial(k + 2)].map(cube);
-            partial(k + 3) - recurrence(cubes, [partial(k + 1), partial(k + 2)])
-        }),
-        leave: difference(inputs[HALF_FULL_ROUNDS + PARTIAL_ROUNDS], left),
+/// Runs the permutation and returns the inputs of all cubes, by round and lane.
+fn cube_inputs(state: &mut [Felt; WIDTH]) -> Vec<[Felt; WIDTH]> {
+    let mut inputs = Vec::with_capacity(round_keys().len());
+    for (round, keys) in round_keys().iter().enumerate() {
+        let input: [Felt; WIDTH] = std::array::from_fn(|lane| state[lane] + keys[lane]);
+        let partial = (HALF_FULL_ROUNDS..HALF_FULL_ROUNDS + PARTIAL_ROUNDS).contains(&round);
+        let [a, b, c] = if partial { [input[0], input[1], cube(input[2])] } else { input.map(cube) };
+        let sum = a + b + c;
+        *state = [sum + a.double(), sum - b.double(), sum - c.double() - c];
+        inputs.push(input);
     }
-});
+    inputs
+}
+
+impl MergedKeys {
+    /// The keys, from the inputs of all cubes of one run.
+    fn derive(inputs: &[[Felt; WIDTH]]) -> MergedKeys {
+        let partial = |k: usize| inputs[HALF_FULL_ROUNDS + k][2];
+        let difference = |a: [Felt; 3], b: [Felt; 3]| std::array::from_fn(|i| a[i] - b[i]);
+        let entered = enter_partial_rounds(
+            inputs[HALF_FULL_ROUNDS - 1].map(cube),
+            [partial(0), partial(1)],
+            [partial(0), partial(1)].map(cube),
+        );
+        let end = PARTIAL_ROUNDS;
+        let left = leave_partial_rounds(
+            [partial(end - 2), partial(end - 1)],
+            [partial(end - 3), partial(end - 2), partial(end - 1)].map(cube),
+        );
+        MergedKeys {
+            enter: difference([partial(0), partial(1), partial(2)], entered),
+            partial: std::array::from_fn(|k| {
+                let cubes = [partial(k), partial(k + 1), partial(k + 2)].map(cube);
+                partial(k + 3) - recurrence(cubes, [partial(k + 1), partial(k + 2)])
+            }),
+            leave: difference(inputs[HALF_FULL_ROUNDS + PARTIAL_ROUNDS], left),
+        }
+    }
+}
+
+static MERGED_KEYS: LazyLock<MergedKeys> =
+    LazyLock::new(|| MergedKeys::derive(&cube_inputs(&mut [Felt::ZERO; WIDTH])));
 
 /// A column of cube inputs and the column of their squares.
 #[derive(Clone, Copy)]
@@ -275,4 +281,22 @@ fn partial_rounds(air: &Builder<'_>, partial: &[Powers<'_>; 2]) -> Result<(), La
         air.constrain(name, powers.value.at(3) - (next + key), rows);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_keys_hold_for_a_state_they_were_not_derived_from() {
+        let mut state = [5, 7, 11].map(Felt::from_u64);
+        let inputs = cube_inputs(&mut state);
+        let mut expected = [5, 7, 11].map(Felt::from_u64);
+        ashlar_hash::poseidon::permute(&mut expected);
+        assert_eq!(state, expected);
+        let again = MergedKeys::derive(&inputs);
+        assert_eq!(again.enter, MERGED_KEYS.enter);
+        assert_eq!(again.partial, MERGED_KEYS.partial);
+        assert_eq!(again.leave, MERGED_KEYS.leave);
+    }
 }
