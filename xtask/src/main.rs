@@ -2,7 +2,8 @@
 //!
 //! | task | what it does |
 //! |---|---|
-//! | `check` | formatting, lints, dependency direction, error pages, file sizes, words |
+//! | `texts` | the checks that compile nothing: dependency direction, error pages, file sizes, words |
+//! | `check` | `texts`, formatting, lints |
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `ci` | `check`, then `test` |
@@ -19,7 +20,7 @@ use std::{
 };
 
 const USAGE: &str =
-    "usage: cargo xtask check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | ci";
+    "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | ci";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default();
     let outcome = match (task.as_deref(), rest.as_slice()) {
+        (Some("texts"), []) => texts(&root),
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
         (Some("bench"), more) => bench(&root, more),
@@ -44,24 +46,38 @@ fn main() -> ExitCode {
     }
 }
 
+/// The checks that compile nothing.
+fn texts(root: &Path) -> Result<(), Vec<String>> {
+    let sources = sources::read(root).map_err(|error| vec![error])?;
+    conclude(&[
+        ("dependency direction", dependencies::check(root)),
+        ("error pages", error_pages::check(&sources)),
+        ("file sizes", text_rules::check_sizes(&sources)),
+        ("words", text_rules::check_words(&sources)),
+    ])
+}
+
 /// Every check that needs no test run. All of them run even if an early one fails: one round shows everything.
 fn check(root: &Path) -> Result<(), Vec<String>> {
-    let mut findings = Vec::new();
-    let mut step = |name: &str, found: Vec<String>| {
-        eprintln!(
-            "xtask: {name}: {}",
-            if found.is_empty() { "ok".to_owned() } else { format!("{} found", found.len()) }
-        );
-        findings.extend(found);
-    };
-    let sources = sources::read(root).map_err(|error| vec![error])?;
-    step("dependency direction", dependencies::check(root));
-    step("error pages", error_pages::check(&sources));
-    step("file sizes", text_rules::check_sizes(&sources));
-    step("words", text_rules::check_words(&sources));
-    step("formatting", cargo(root, &["fmt", "--all", "--", "--check"]).err().into_iter().collect());
+    let mut findings = texts(root).err().unwrap_or_default();
     let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    step("lints", cargo(root, &lints).err().into_iter().collect());
+    let compiled = conclude(&[
+        ("formatting", cargo(root, &["fmt", "--all", "--", "--check"]).err().into_iter().collect()),
+        ("lints", cargo(root, &lints).err().into_iter().collect()),
+    ]);
+    findings.extend(compiled.err().unwrap_or_default());
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+/// Says how each check went, and gathers what was found.
+fn conclude(checks: &[(&str, Vec<String>)]) -> Result<(), Vec<String>> {
+    for (name, found) in checks {
+        match found.len() {
+            0 => eprintln!("xtask: {name}: ok"),
+            count => eprintln!("xtask: {name}: {count} found"),
+        }
+    }
+    let findings: Vec<String> = checks.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
     if findings.is_empty() { Ok(()) } else { Err(findings) }
 }
 
