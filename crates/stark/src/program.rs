@@ -51,6 +51,8 @@ pub(crate) enum Instruction {
     Subtract { a: Source, b: Source, to: u32, fold: bool },
     /// to ← a·b. Of two factors that are not constants, `a` is the one to read sixteenfold.
     Multiply { a: Factor, b: Factor, to: u32 },
+    /// to ← a², read fourfold.
+    Square { a: Factor, to: u32 },
     /// accumulator ← accumulator + constant·value.
     Accumulate { constant: u32, value: Factor },
     /// to ← accumulator ← 0.

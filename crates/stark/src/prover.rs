@@ -6,6 +6,7 @@
 //! | [`tables`] | known columns on a coset |
 //! | [`composition`] | the constraints as one polynomial |
 //! | [`quotient`] | out-of-domain values and the quotient that ties them to the columns |
+//! | [`rows`] | a few rows of a coset that is not kept |
 //! | [`layers`] | the layers of the low-degree test |
 //! | [`diagnosis`] | which constraint a trace violates |
 //! | [`progress`] | progress and cancellation |
@@ -17,6 +18,7 @@ pub(crate) mod error;
 mod layers;
 pub(crate) mod progress;
 mod quotient;
+mod rows;
 mod tables;
 pub(crate) mod trace;
 

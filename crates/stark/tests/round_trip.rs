@@ -2,8 +2,12 @@
 
 mod fibonacci;
 
+use std::sync::Mutex;
+
 use ashlar_field::Kernels;
-use ashlar_stark::{Proof, ProveOptions, StarkParameters, StoragePolicy, prove, verify};
+use ashlar_stark::{
+    Observer, Phase, Progress, Proof, ProveError, ProveOptions, StarkParameters, StoragePolicy, prove, verify,
+};
 use fibonacci::{Fibonacci, parameters};
 
 const SEED: &[u8; 32] = &[1; 32];
@@ -86,5 +90,59 @@ fn kernels_threads_and_storage_do_not_change_a_byte() {
                 assert!(proof == expected, "{kernels}, {storage:?}, {threads} threads");
             }
         }
+    }
+}
+
+/// Notes every phase, and cancels at one.
+#[derive(Default)]
+struct Watcher {
+    phases: Mutex<Vec<Phase>>,
+    cancel_at: Option<Phase>,
+}
+
+impl Observer for Watcher {
+    fn progress(&self, progress: Progress) {
+        let mut phases = self.phases.lock().unwrap();
+        assert!(progress.done <= progress.total || progress.phase == Phase::ProofOfWork);
+        if phases.last() != Some(&progress.phase) {
+            phases.push(progress.phase);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel_at.is_some() && self.phases.lock().unwrap().last() == self.cancel_at.as_ref()
+    }
+}
+
+#[test]
+fn progress_goes_through_all_phases_in_order() {
+    let air = Fibonacci::new(6, 1, 5);
+    let watcher = Watcher::default();
+    let options = ProveOptions::default();
+    prove(&air, &mut air.witness(), SEED, &parameters(6, 2, &[0, 2]), &options, &watcher).unwrap();
+    assert_eq!(*watcher.phases.lock().unwrap(), Phase::ALL);
+}
+
+#[test]
+fn a_proof_can_be_cancelled_in_every_phase() {
+    let air = Fibonacci::new(6, 1, 5);
+    for phase in Phase::ALL {
+        let watcher = Watcher { cancel_at: Some(phase), ..Watcher::default() };
+        let options = ProveOptions::default();
+        let result = prove(&air, &mut air.witness(), SEED, &parameters(6, 2, &[0, 2]), &options, &watcher);
+        assert_eq!(result.unwrap_err(), ProveError::Cancelled { phase });
+    }
+}
+
+#[test]
+fn many_and_few_queries_open_the_same_rows_under_both_storage_policies() {
+    let air = Fibonacci::new(8, 2, 5);
+    for n_queries in [1, 3, 40, 200] {
+        let mut parameters = parameters(8, 3, &[0, 3, 2]);
+        parameters.fri.n_queries = n_queries;
+        let made = [StoragePolicy::Stored, StoragePolicy::Lean].map(|storage| {
+            prove_with(&air, &parameters, &ProveOptions { storage, ..ProveOptions::default() })
+        });
+        assert!(made[0] == made[1], "{n_queries} queries");
     }
 }

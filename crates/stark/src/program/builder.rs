@@ -18,6 +18,8 @@ use super::{Factor, Instruction, Program, Source};
 const MOST_FACTOR: i64 = 511;
 /// A factor that is read sixteenfold.
 const MOST_SIXTEENTH: i64 = 31;
+/// A factor that is read fourfold.
+const MOST_QUARTER: i64 = 127;
 /// A wider sum is folded, so that every value fits a factor after biasing.
 const MOST_WIDTH: i64 = 400;
 /// Limbs below this many times 2⁵² stay below 2⁶² even sixteenfold.
@@ -118,6 +120,9 @@ impl ProgramBuilder {
 
     /// a·b.
     pub(crate) fn multiply(&mut self, a: Value, b: Value) -> Value {
+        if a.source == b.source {
+            return self.square(a);
+        }
         // The constant, if any, first; else the operand that comes from memory, which is read sixteenfold for free.
         let rank = |value: &Value| match value.source {
             Source::Constant(_) => 0,
@@ -134,6 +139,19 @@ impl ProgramBuilder {
         // The limbs of a product are below 2⁵⁶.
         let range = Range { low: 0, high: product / MOST_FACTOR + 2, limb: 16 };
         Value { source: Source::Register(to), range }
+    }
+
+    fn square(&mut self, a: Value) -> Value {
+        let (a, size) = Self::factor(a, MOST_QUARTER);
+        let to = self.result();
+        self.instructions.push(Instruction::Square { a, to });
+        let range = Range { low: 0, high: 16 * size * size / MOST_FACTOR + 2, limb: 16 };
+        Value { source: Source::Register(to), range }
+    }
+
+    /// a·2^`count`, by doubling.
+    pub(crate) fn double(&mut self, a: Value, count: u32) -> Value {
+        (0..count).fold(a, |value, _| self.add(value, value))
     }
 
     /// accumulator ← accumulator + constant·value. To be followed by [`ProgramBuilder::reduce`].
@@ -173,6 +191,7 @@ impl Instruction {
         match self {
             Instruction::Add { a, b, .. } | Instruction::Subtract { a, b, .. } => [Some(*a), Some(*b)],
             Instruction::Multiply { a, b, .. } => [Some(a.source), Some(b.source)],
+            Instruction::Square { a, .. } => [Some(a.source), None],
             Instruction::Accumulate { value, .. } => [Some(value.source), None],
             Instruction::Reduce { .. } => [None, None],
         }
@@ -224,6 +243,10 @@ fn assign_registers(
             Instruction::Multiply { a, b, to } => {
                 rename(&mut a.source);
                 rename(&mut b.source);
+                Some(to)
+            }
+            Instruction::Square { a, to } => {
+                rename(&mut a.source);
                 Some(to)
             }
             Instruction::Accumulate { value, .. } => {

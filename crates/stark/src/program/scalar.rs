@@ -51,6 +51,9 @@ pub(super) fn run(
                     let (a, b) = (read(&registers, a.source), read(&registers, b.source));
                     registers[to as usize] = std::array::from_fn(|i| a[i] * b[i]);
                 }
+                Instruction::Square { a, to } => {
+                    registers[to as usize] = read(&registers, a.source).map(Felt::square);
+                }
                 Instruction::Accumulate { constant, value } => {
                     let value = read(&registers, value.source);
                     let constant = program.constants[constant as usize];

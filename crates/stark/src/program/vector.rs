@@ -93,6 +93,14 @@ fn run_block<L: Lanes>(
                     a.mul(l, b).store(l, &mut registers[to as usize * BLOCK + i]);
                 }
             }
+            Instruction::Square { a, to } => {
+                for i in 0..count {
+                    let value = Operands::in_range(l, operands.lazy(l, registers, a.source, first, i), a);
+                    let double = value.add(l, value);
+                    let four = double.add(l, double).carry(l);
+                    four.square(l).store(l, &mut registers[to as usize * BLOCK + i]);
+                }
+            }
             Instruction::Accumulate { constant, value } => {
                 let constant = operands.program.multipliers[constant as usize].splat(l);
                 for i in 0..count {

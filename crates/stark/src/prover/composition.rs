@@ -203,6 +203,14 @@ impl Compiler<'_> {
         Some(value)
     }
 
+    /// k for a constant node 2ᵏ by which it is cheaper to double than to multiply.
+    fn small_power_of_two(&self, id: NodeId) -> Option<u32> {
+        match self.graph.operations[id as usize] {
+            Operation::Constant(value) => (1..=4).find(|&count| value == Felt::from_u64(1 << count)),
+            _ => None,
+        }
+    }
+
     /// The value of a node, computed at its first use. Iterative, so that no expression is too deep.
     fn node(&mut self, root: NodeId) -> Option<Value> {
         let mut pending = vec![root];
@@ -223,7 +231,11 @@ impl Compiler<'_> {
                         (Some(x), Some(y)) => match operation {
                             Operation::Sum(..) => self.builder.add(x, y),
                             Operation::Difference(..) => self.builder.subtract(x, y),
-                            _ => self.builder.multiply(x, y),
+                            _ => match (self.small_power_of_two(a), self.small_power_of_two(b)) {
+                                (Some(count), _) => self.builder.double(y, count),
+                                (_, Some(count)) => self.builder.double(x, count),
+                                _ => self.builder.multiply(x, y),
+                            },
                         },
                         (x, y) => {
                             pending.extend(

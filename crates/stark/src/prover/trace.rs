@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{EvaluationDomain, reverse_bits},
     program::columns::swap_block_order,
+    prover::rows::evaluate_groups,
 };
 
 /// What the prover keeps in memory. The proof is the same.
@@ -121,8 +122,6 @@ impl CommittedTrace {
 
     /// The cells of the groups of eight rows that contain these rows.
     pub(crate) fn open(&self, rows: &[u64], domain: &EvaluationDomain, kernels: Kernels) -> OpenedGroups {
-        /// Columns evaluated again at a time.
-        const BATCH: usize = 4;
         let groups: BTreeSet<u64> = rows.iter().map(|row| row / 8).collect();
         let mut opened: OpenedGroups = groups.iter().map(|&group| (group, Vec::new())).collect();
         let log_groups = domain.log_trace_length - 3;
@@ -136,18 +135,47 @@ impl CommittedTrace {
                         cells.extend(coset.iter().map(|column| column.groups()[at]));
                     }
                 }
-                None => {
-                    for coefficients in self.coefficients.chunks(BATCH) {
-                        let values = evaluate(coefficients, domain, position, kernels);
-                        for (&group, cells) in opened.range_mut(range.clone()) {
-                            let at = (group & ((1 << log_groups) - 1)) as usize;
-                            cells.extend(values.iter().map(|column| column.groups()[at]));
-                        }
-                    }
-                }
+                None => self.evaluate_again(position, opened.range_mut(range), domain, kernels),
             }
         }
         opened
+    }
+
+    /// Fills in groups of a coset that is not kept: a few by themselves, many by transforming the coset.
+    fn evaluate_again<'a>(
+        &self,
+        position: usize,
+        opened: impl Iterator<Item = (&'a u64, &'a mut Vec<Group>)>,
+        domain: &EvaluationDomain,
+        kernels: Kernels,
+    ) {
+        /// Columns transformed at a time.
+        const BATCH: usize = 4;
+        let mut opened: Vec<(&u64, &mut Vec<Group>)> = opened.collect();
+        let log_groups = domain.log_trace_length - 3;
+        // A group costs a product for every coefficient, a transform half as many for every layer.
+        if opened.len() <= domain.log_trace_length as usize / 2 {
+            let points: Vec<[Felt; 8]> = opened
+                .iter()
+                .map(|(group, _)| std::array::from_fn(|lane| domain.point(8 * **group + lane as u64)))
+                .collect();
+            let values: Vec<Vec<Group>> = self
+                .coefficients
+                .par_iter()
+                .map(|column| evaluate_groups(column.groups(), &points, kernels))
+                .collect();
+            for (index, (_, cells)) in opened.iter_mut().enumerate() {
+                cells.extend(values.iter().map(|column| column[index]));
+            }
+            return;
+        }
+        for coefficients in self.coefficients.chunks(BATCH) {
+            let values = evaluate(coefficients, domain, position, kernels);
+            for (group, cells) in &mut opened {
+                let at = (**group & ((1 << log_groups) - 1)) as usize;
+                cells.extend(values.iter().map(|column| column.groups()[at]));
+            }
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use ashlar_stark::{
     air::{Air, Constraint, ConstraintSystem, Domain, Expression, PeriodicColumn, Rows, Witness},
 };
 
-pub struct Fibonacci {
-    pub log_length: u32,
-    pub interaction_width: usize,
-    pub start: Felt,
+pub(crate) struct Fibonacci {
+    pub(crate) log_length: u32,
+    pub(crate) interaction_width: usize,
+    pub(crate) start: Felt,
     system: ConstraintSystem,
 }
 
@@ -23,7 +23,7 @@ fn rows(period: u64, residue: u64) -> Rows {
 }
 
 impl Fibonacci {
-    pub fn new(log_length: u32, interaction_width: usize, start: u64) -> Fibonacci {
+    pub(crate) fn new(log_length: u32, interaction_width: usize, start: u64) -> Fibonacci {
         let length = 1u64 << log_length;
         let every = Domain { included: vec![rows(1, 0)], excluded: vec![] };
         let all_but_last = Domain { included: vec![rows(1, 0)], excluded: vec![rows(length, length - 1)] };
@@ -69,7 +69,7 @@ impl Fibonacci {
         Fibonacci { log_length, interaction_width, start: Felt::from_u64(start), system }
     }
 
-    pub fn witness(&self) -> FibonacciWitness {
+    pub(crate) fn witness(&self) -> FibonacciWitness {
         let length = 1usize << self.log_length;
         let mut columns = vec![vec![Felt::ZERO; length]; 4];
         // k between its values is what its polynomial says; the trace needs it on every row.
@@ -104,14 +104,14 @@ fn periodic_on_all_rows(column: &PeriodicColumn, length: usize) -> Vec<Felt> {
 }
 
 #[derive(Clone)]
-pub struct FibonacciWitness {
-    pub columns: Vec<Vec<Felt>>,
+pub(crate) struct FibonacciWitness {
+    pub(crate) columns: Vec<Vec<Felt>>,
     interaction_width: usize,
-    pub fails: bool,
+    pub(crate) fails: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct NoTrace;
+pub(crate) struct NoTrace;
 
 impl std::fmt::Display for NoTrace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -175,7 +175,7 @@ impl Air for Fibonacci {
 }
 
 /// Parameters with these FRI steps for a trace of 2^`log_length` rows.
-pub fn parameters(log_length: u32, log_n_cosets: u32, steps: &[u32]) -> StarkParameters {
+pub(crate) fn parameters(log_length: u32, log_n_cosets: u32, steps: &[u32]) -> StarkParameters {
     let last = log_length - steps.iter().sum::<u32>();
     StarkParameters {
         log_n_cosets,
