@@ -10,7 +10,9 @@
 //! | [`digests`] | between digests in memory and vectors of their words |
 //!
 //! Every function is `#[inline(always)]` down to the instructions, and runs inside one rayon task: see
-//! [`ashlar_field::lanes`] for why.
+//! [`ashlar_field::lanes`] for why. For the same reason vectors go through plain loops, not through `map`,
+//! `from_fn` or `find`: the adapters of the standard library are not always inlined, and a closure that stays a
+//! function of its own has lost the instruction set.
 
 pub(crate) mod blake2s;
 pub(crate) mod digests;

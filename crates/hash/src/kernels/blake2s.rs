@@ -31,14 +31,21 @@ const SCHEDULE: [[usize; 16]; 10] = [
     [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
 
+/// The initial words, the same in all lanes.
+#[inline(always)]
+fn initial_words<L: Lanes>(l: L) -> [L::V; 8] {
+    let mut words = [l.zero(); 8];
+    for (lanes, word) in words.iter_mut().zip(INITIAL) {
+        *lanes = l.splat32(word);
+    }
+    words
+}
+
 /// The state before the first block.
 #[inline(always)]
 fn initial_state<L: Lanes>(l: L) -> [L::V; 8] {
-    let mut state = INITIAL.map(
-        #[inline(always)]
-        |word| l.splat32(word),
-    );
-    state[0] = l.splat32(INITIAL[0] ^ PARAMETERS);
+    let mut state = initial_words(l);
+    state[0] = l.xor(state[0], l.splat32(PARAMETERS));
     state
 }
 
@@ -46,24 +53,14 @@ fn initial_state<L: Lanes>(l: L) -> [L::V; 8] {
 #[inline(always)]
 fn compress<L: Lanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter: u64, last: bool) {
     let h = *state;
-    let iv = |word: usize, flip: u32| l.splat32(INITIAL[word] ^ flip);
+    let i = initial_words(l);
+    let counter = [counter as u32, (counter >> 32) as u32];
+    let v12 = l.xor(i[4], l.splat32(counter[0]));
+    let v13 = l.xor(i[5], l.splat32(counter[1]));
+    let v14 = if last { l.not(i[6]) } else { i[6] };
     let mut v = [
-        h[0],
-        h[1],
-        h[2],
-        h[3],
-        h[4],
-        h[5],
-        h[6],
-        h[7], //
-        iv(0, 0),
-        iv(1, 0),
-        iv(2, 0),
-        iv(3, 0),
-        iv(4, counter as u32),
-        iv(5, (counter >> 32) as u32),
-        iv(6, if last { u32::MAX } else { 0 }),
-        iv(7, 0),
+        h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], //
+        i[0], i[1], i[2], i[3], v12, v13, v14, i[7],
     ];
     macro_rules! mix {
         ($a:literal, $b:literal, $c:literal, $d:literal, $x:expr, $y:expr) => {
@@ -107,12 +104,11 @@ fn compress<L: Lanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter
 
 /// The sixteen digests, with the bytes zeroed that the mask does not keep.
 #[inline(always)]
-fn store<L: Lanes>(l: L, state: [L::V; 8], mask: [u64; 4], out: &mut [Digest; 16]) {
-    let masked = std::array::from_fn(
-        #[inline(always)]
-        |word| l.and(state[word], l.splat32((mask[word / 2] >> (32 * (word % 2))) as u32)),
-    );
-    digests::store32(l, masked, out);
+fn store<L: Lanes>(l: L, mut state: [L::V; 8], mask: [u64; 4], out: &mut [Digest; 16]) {
+    for (number, word) in state.iter_mut().enumerate() {
+        *word = l.and(*word, l.splat32((mask[number / 2] >> (32 * (number % 2))) as u32));
+    }
+    digests::store32(l, state, out);
 }
 
 /// The digests of rows 16·`first_pair` and following. `mask` keeps bytes, in the four words of a digest.
@@ -182,7 +178,6 @@ pub(crate) fn search<L: Lanes>(
     let lane = l.load32(&std::array::from_fn(|i| i as u32));
     let bound = l.splat(bound);
     let upper_halves = l.splat(0xffff_ffff_0000_0000);
-    // A loop, not `find`: its closure would have to be inlined through several iterator adapters.
     for first in nonces.step_by(16) {
         let mut message = [l.zero(); 16];
         for (lanes, word) in message.iter_mut().zip(prefix.0.as_chunks().0) {

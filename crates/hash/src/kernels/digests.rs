@@ -16,19 +16,21 @@ fn pair(left: &Digest, right: &Digest) -> [u8; 64] {
 /// The messages of eight nodes: lane i of vector w is little-endian word w of children 2i and 2i + 1.
 #[inline(always)]
 pub(crate) fn load_nodes<L: Lanes>(l: L, children: &[Digest; 16]) -> [L::V; 8] {
-    l.transpose(std::array::from_fn(
-        #[inline(always)]
-        |node| l.load_bytes(&pair(&children[2 * node], &children[2 * node + 1])),
-    ))
+    let mut messages = [l.zero(); 8];
+    for (message, [left, right]) in messages.iter_mut().zip(children.as_chunks().0) {
+        *message = l.load_bytes(&pair(left, right));
+    }
+    l.transpose(messages)
 }
 
 /// The messages of sixteen nodes in 32-bit words: lane i of vector w is word w of children 2i and 2i + 1.
 #[inline(always)]
 pub(crate) fn load_nodes32<L: Lanes>(l: L, children: &[Digest; 32]) -> [L::V; 16] {
-    l.transpose32(std::array::from_fn(
-        #[inline(always)]
-        |node| l.load_bytes(&pair(&children[2 * node], &children[2 * node + 1])),
-    ))
+    let mut messages = [l.zero(); 16];
+    for (message, [left, right]) in messages.iter_mut().zip(children.as_chunks().0) {
+        *message = l.load_bytes(&pair(left, right));
+    }
+    l.transpose32(messages)
 }
 
 /// Writes eight digests: lane i of vector w is little-endian word w of digest i.
@@ -57,10 +59,10 @@ pub(crate) fn store32<L: Lanes>(l: L, words: [L::V; 8], out: &mut [Digest; 16]) 
     let low = l.load32(&std::array::from_fn(|i| (i / 2 + 16 * (i % 2)) as u32));
     let high = l.load32(&std::array::from_fn(|i| (8 + i / 2 + 16 * (i % 2)) as u32));
     for (half, out) in [low, high].into_iter().zip(out.as_chunks_mut::<8>().0) {
-        let words = std::array::from_fn(
-            #[inline(always)]
-            |w| l.permute_pair32(words[2 * w], words[2 * w + 1], half),
-        );
-        store(l, words, out);
+        let mut long_words = [l.zero(); 4];
+        for (long, [first, second]) in long_words.iter_mut().zip(words.as_chunks().0) {
+            *long = l.permute_pair32(*first, *second, half);
+        }
+        store(l, long_words, out);
     }
 }

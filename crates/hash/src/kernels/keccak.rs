@@ -113,10 +113,11 @@ fn permute<L: Lanes>(l: L, state: &mut State<L>) {
 /// Zeroes the bytes of the digests that the mask does not keep.
 #[inline(always)]
 fn masked<L: Lanes>(l: L, state: &State<L>, mask: [u64; 4]) -> [L::V; 4] {
-    std::array::from_fn(
-        #[inline(always)]
-        |word| l.and(state[word], l.splat(mask[word])),
-    )
+    let mut words = [state[0], state[1], state[2], state[3]];
+    for (word, mask) in words.iter_mut().zip(mask) {
+        *word = l.and(*word, l.splat(mask));
+    }
+    words
 }
 
 /// The digests of rows 8·`first_block` and following. `mask` keeps bytes, in the four words of a digest.
@@ -177,7 +178,6 @@ pub(crate) fn search<L: Lanes>(
 ) -> Option<u64> {
     let lane = l.load(&[0, 1, 2, 3, 4, 5, 6, 7]);
     let bound = l.splat(bound);
-    // A loop, not `find`: its closure would have to be inlined through several iterator adapters.
     for first in nonces.step_by(8) {
         let mut state = [l.zero(); 25];
         for (lane, word) in state.iter_mut().zip(prefix.0.as_chunks().0) {

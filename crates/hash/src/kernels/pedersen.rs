@@ -59,14 +59,13 @@ impl<L: Lanes> Point<L> {
 #[inline(always)]
 fn load_points<L: Lanes>(l: L, points: [&AffinePoint; 8]) -> (Low52<L>, Low52<L>) {
     // A point is eight words, a vector; turned, eight points are the four limbs of x and the four of y.
-    let [x0, x1, x2, x3, y0, y1, y2, y3] = l.transpose(points.map(
-        #[inline(always)]
-        |point| {
-            let [x0, x1, x2, x3] = point.x.to_montgomery_limbs();
-            let [y0, y1, y2, y3] = point.y.to_montgomery_limbs();
-            l.load(&[x0, x1, x2, x3, y0, y1, y2, y3])
-        },
-    ));
+    let mut vectors = [l.zero(); 8];
+    for (vector, point) in vectors.iter_mut().zip(points) {
+        let [x0, x1, x2, x3] = point.x.to_montgomery_limbs();
+        let [y0, y1, y2, y3] = point.y.to_montgomery_limbs();
+        *vector = l.load(&[x0, x1, x2, x3, y0, y1, y2, y3]);
+    }
+    let [x0, x1, x2, x3, y0, y1, y2, y3] = l.transpose(vectors);
     (Stored::from_limbs([x0, x1, x2, x3]).unpack_x16(l), Stored::from_limbs([y0, y1, y2, y3]).unpack_x16(l))
 }
 
@@ -77,10 +76,10 @@ fn sums<L: Lanes>(l: L, pairs: &[(Felt, Felt); 8], tables: &[Vec<Window>; 2]) ->
     for (input, table) in tables.iter().enumerate() {
         let digits = pairs.map(|(a, b)| windows([a, b][input]));
         for (number, window) in table.iter().enumerate() {
-            let points = digits.each_ref().map(
-                #[inline(always)]
-                |digits| &window[usize::from(digits[number])],
-            );
+            let mut points = [&window[0]; 8];
+            for (point, digits) in points.iter_mut().zip(&digits) {
+                *point = &window[usize::from(digits[number])];
+            }
             let (x, y) = load_points(l, points);
             sum = sum.add(l, x, y);
         }

@@ -21,7 +21,10 @@ use ashlar_field::{
 
 use crate::{
     Digest,
-    kernels::{digests, table::Rows},
+    kernels::{
+        digests,
+        table::{Block, Rows},
+    },
     poseidon::{HALF_FULL_ROUNDS, PARTIAL_ROUNDS, ROUND_KEYS, ROUNDS},
 };
 
@@ -85,10 +88,9 @@ fn permute<L: Lanes>(l: L, keys: &Keys, states: &mut [State<L>]) {
             }
         }
         for state in states.iter_mut() {
-            *state = state.map(
-                #[inline(always)]
-                |lane| lane.normalize(l).fold(l),
-            );
+            for lane in state {
+                *lane = lane.normalize(l).fold(l);
+            }
         }
         for (round, key) in partial.iter().enumerate() {
             for state in states.iter_mut() {
@@ -126,11 +128,8 @@ fn enter<L: Lanes>(l: L, integers: Stored<L>) -> Lazy<L> {
 fn store<L: Lanes>(l: L, state: &State<L>, out: &mut [Digest; 8]) {
     // A folded lane may be negative by less than p.
     let integers = state[0].bias(l, 1).carry(l).mul(l, CONVERSIONS.leave.splat(l)).canonical(l);
-    let [a, b, c, d] = integers.limbs().map(
-        #[inline(always)]
-        |limb| l.swap_bytes(limb),
-    );
-    digests::store(l, [d, c, b, a], out);
+    let [a, b, c, d] = integers.limbs();
+    digests::store(l, [l.swap_bytes(d), l.swap_bytes(c), l.swap_bytes(b), l.swap_bytes(a)], out);
 }
 
 /// The digests of rows 8·`first_block` and following.
@@ -144,16 +143,10 @@ pub(crate) fn hash_rows<L: Lanes>(l: L, rows: Rows<'_>, first_block: usize, out:
         let first_block = first_block + INTERLEAVED * index;
         let mut states = [[Lazy::zero(l); 3]; INTERLEAVED];
         let states = &mut states[..out.len()];
-        let mut number = first_block;
-        let blocks = scratch.each_mut().map(
-            #[inline(always)]
-            |scratch| {
-                // Blocks past the last are not read.
-                let block = rows.block(l, number.min(first_block + out.len() - 1), scratch);
-                number += 1;
-                block
-            },
-        );
+        let mut blocks = [Block::Gathered(&[]); INTERLEAVED];
+        for ((number, block), scratch) in (first_block..).zip(&mut blocks[..out.len()]).zip(&mut scratch) {
+            *block = rows.block(l, number, scratch);
+        }
         // The row, a one, and nothing where that makes the count even already.
         for absorbed in (0..=width).step_by(2) {
             for (state, block) in states.iter_mut().zip(&blocks) {
@@ -183,10 +176,11 @@ pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], out: &mut [[
         let mut states = [[Lazy::zero(l); 3]; INTERLEAVED];
         let states = &mut states[..out.len()];
         for (state, children) in states.iter_mut().zip(children) {
-            let [a3, a2, a1, a0, b3, b2, b1, b0] = digests::load_nodes(l, children).map(
-                #[inline(always)]
-                |word| l.swap_bytes(word),
-            );
+            let mut words = digests::load_nodes(l, children);
+            for word in &mut words {
+                *word = l.swap_bytes(*word);
+            }
+            let [a3, a2, a1, a0, b3, b2, b1, b0] = words;
             let (left, right) = (Stored::from_limbs([a0, a1, a2, a3]), Stored::from_limbs([b0, b1, b2, b3]));
             *state = [enter(l, left), enter(l, right), two.addend(l)];
         }

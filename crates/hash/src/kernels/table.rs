@@ -81,7 +81,6 @@ impl<'a> Rows<'a> {
 /// Eight rows of consecutive values, turned so that `cells[c]` holds value c of every row.
 #[inline(always)]
 fn gather<L: Lanes>(l: L, values: &[Group], cells: &mut [Group]) {
-    let lanes = |limb: usize, group: usize| l.load(&values[group].0[limb]);
     for limb in 0..4 {
         match values.len() {
             1 => cells[0].0[limb] = values[0].0[limb],
@@ -89,7 +88,8 @@ fn gather<L: Lanes>(l: L, values: &[Group], cells: &mut [Group]) {
                 let first_of_two = l.load(&[0, 2, 4, 6, 8, 10, 12, 14]);
                 for (column, cell) in cells.iter_mut().enumerate() {
                     let every_second = l.add(first_of_two, l.splat(column as u64));
-                    let vector = l.permute_pair(lanes(limb, 0), lanes(limb, 1), every_second);
+                    let vector =
+                        l.permute_pair(l.load(&values[0].0[limb]), l.load(&values[1].0[limb]), every_second);
                     l.store(vector, &mut cell.0[limb]);
                 }
             }
@@ -98,18 +98,20 @@ fn gather<L: Lanes>(l: L, values: &[Group], cells: &mut [Group]) {
                 let halves = l.load(&[0, 1, 2, 3, 8, 9, 10, 11]);
                 for (column, cell) in cells.iter_mut().enumerate() {
                     let every_fourth = l.add(first_of_four, l.splat(column as u64));
-                    let low = l.permute_pair(lanes(limb, 0), lanes(limb, 1), every_fourth);
-                    let high = l.permute_pair(lanes(limb, 2), lanes(limb, 3), every_fourth);
+                    let low =
+                        l.permute_pair(l.load(&values[0].0[limb]), l.load(&values[1].0[limb]), every_fourth);
+                    let high =
+                        l.permute_pair(l.load(&values[2].0[limb]), l.load(&values[3].0[limb]), every_fourth);
                     l.store(l.permute_pair(low, high, halves), &mut cell.0[limb]);
                 }
             }
             width => {
                 let groups_per_row = width / 8;
                 for (offset, cells) in cells.chunks_exact_mut(8).enumerate() {
-                    let rows = std::array::from_fn(
-                        #[inline(always)]
-                        |row| lanes(limb, row * groups_per_row + offset),
-                    );
+                    let mut rows = [l.zero(); 8];
+                    for (row, lanes) in rows.iter_mut().enumerate() {
+                        *lanes = l.load(&values[row * groups_per_row + offset].0[limb]);
+                    }
                     for (cell, vector) in cells.iter_mut().zip(l.transpose(rows)) {
                         l.store(vector, &mut cell.0[limb]);
                     }
