@@ -220,3 +220,6 @@ pub(crate) fn find_by_name<T: Copy + fmt::Display>(all: &[T], name: &str) -> Res
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
