@@ -151,8 +151,8 @@ pub(crate) struct Allocate {
     /// What happens when the gate opens
     #[arg(long, env = "ASHLAR_EXECUTE", value_enum, default_value_t = Execute::DryRun)]
     pub(crate) execute: Execute,
-    /// Where the webhook sends its order
-    #[arg(long, env = "ASHLAR_WEBHOOK_URL", value_name = "URL", required_if_eq("execute", "webhook"))]
+    /// Where the webhook sends its order; needed with --execute webhook
+    #[arg(long, env = "ASHLAR_WEBHOOK_URL", value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
     /// The receiver recognises the Idempotency-Key of an order it has performed
     #[arg(long, env = "ASHLAR_WEBHOOK_REPEATABLE")]

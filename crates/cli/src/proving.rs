@@ -96,6 +96,7 @@ pub(crate) async fn prove_recorded(
         source: ProofSource::StoneLocal,
         input_commitment: Some(request.input_commitment.clone()),
     };
+    session.sweep(store).await?;
     let job = store.create_job(&new, &request.allocations).await?;
     session.console.event("job", json!({ "job": job }))?;
     session.console.detail(&format!("job {job}"));

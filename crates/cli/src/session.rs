@@ -7,7 +7,7 @@ use ashlar_store::{JobId, LEASE, Moment, Store};
 
 use crate::{
     arguments::Global,
-    console::Console,
+    console::{Console, size},
     failure::{CommandError, Failure},
     progress::Interrupt,
 };
@@ -24,17 +24,22 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The records, tidied: jobs that lost their worker are concluded, orphaned files removed.
+    /// The records; jobs that lost their worker are concluded first.
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.global.data_dir).await?;
         for job in store.conclude_abandoned(Moment::now()).await? {
             self.console.remark(&format!("{job} lost its worker and is recorded as failed"));
         }
+        Ok(store)
+    }
+
+    /// Removes what interrupted writers left behind.
+    pub(crate) async fn sweep(&self, store: &Store) -> Result<(), Failure> {
         let swept = store.sweep_orphans(ORPHAN_AGE).await?;
         if swept.files > 0 {
-            self.console.detail(&format!("removed {} orphaned files ({} bytes)", swept.files, swept.bytes));
+            self.console.detail(&format!("removed {} orphaned files ({})", swept.files, size(swept.bytes)));
         }
-        Ok(store)
+        Ok(())
     }
 
     /// Does heavy work on a thread of its own while the job's lease is kept alive.

@@ -95,7 +95,8 @@ fn port(arguments: &Allocate) -> Result<Arc<dyn ExecutionPort>, Failure> {
     Ok(match arguments.execute {
         Execute::DryRun => Arc::new(DryRun),
         Execute::Webhook => {
-            let address = arguments.webhook_url.as_deref().unwrap_or_default();
+            let missing = || CommandError::Usage("--execute webhook needs --webhook-url URL".to_owned());
+            let address = arguments.webhook_url.as_deref().ok_or_else(missing)?;
             Arc::new(Webhook::new(address, arguments.webhook_repeatable)?)
         }
     })
