@@ -73,7 +73,7 @@ impl Fault for AutomaticError {
     fn code(&self) -> Code {
         match self {
             AutomaticError::Statement(error) => error.code(),
-            AutomaticError::TooManyBits { .. } => Code(1152),
+            AutomaticError::TooManyBits { .. } => Code(1132),
         }
     }
 

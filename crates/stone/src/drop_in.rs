@@ -31,10 +31,10 @@ const STONE_VERSION: Flag = Flag {
     takes: Takes::Value("stone5|stone6"),
     help: "the generation of Stone (default stone6); never guessed",
 };
-/// Settings of Stone's logging library, which its users' scripts pass; they change nothing here.
+/// Settings of Stone's logging library, which its users' scripts pass.
 const LOGGING: [Flag; 5] = [
-    Flag { name: "logtostderr", takes: Takes::Switch, help: "accepted and ignored" },
-    Flag { name: "alsologtostderr", takes: Takes::Switch, help: "accepted and ignored" },
+    Flag { name: "logtostderr", takes: Takes::Switch, help: "name the phases on stderr" },
+    Flag { name: "alsologtostderr", takes: Takes::Switch, help: "the same" },
     Flag { name: "minloglevel", takes: Takes::Value("N"), help: "accepted and ignored" },
     Flag { name: "log_dir", takes: Takes::Value("DIR"), help: "accepted and ignored" },
     Flag { name: "v", takes: Takes::Value("N"), help: "accepted and ignored" },
@@ -42,6 +42,10 @@ const LOGGING: [Flag; 5] = [
 
 fn stone_version(flags: &Flags) -> Result<StoneVersion, FlagError> {
     flags.parsed("stone_version", "stone5 or stone6", StoneVersion::Stone6)
+}
+
+fn logs_to_stderr(flags: &Flags) -> Result<bool, FlagError> {
+    Ok(flags.switch("logtostderr")? || flags.switch("alsologtostderr")?)
 }
 
 /// What can go wrong around the work itself.
@@ -66,8 +70,8 @@ enum SetupError {
 impl Fault for SetupError {
     fn code(&self) -> Code {
         Code(match self {
-            SetupError::Kernels(_) => 5011,
-            SetupError::Threads { .. } | SetupError::Interrupts(_) => 5012,
+            SetupError::Kernels(_) => 5051,
+            SetupError::Threads { .. } | SetupError::Interrupts(_) => 5052,
         })
     }
 
@@ -123,7 +127,7 @@ struct Interrupted;
 
 impl Fault for Interrupted {
     fn code(&self) -> Code {
-        Code(5013)
+        Code(5053)
     }
 
     fn exit(&self) -> Exit {

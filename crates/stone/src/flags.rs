@@ -79,7 +79,7 @@ pub enum FlagError {
 
 impl Fault for FlagError {
     fn code(&self) -> Code {
-        Code(5010)
+        Code(5050)
     }
 
     fn exit(&self) -> Exit {

@@ -38,7 +38,7 @@ impl Fault for InstanceError {
         match self {
             InstanceError::Layout(error) => error.code(),
             InstanceError::Statement(error) => error.code(),
-            InstanceError::OtherGeneration { .. } => Code(1153),
+            InstanceError::OtherGeneration { .. } => Code(1133),
         }
     }
 

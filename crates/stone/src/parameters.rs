@@ -50,7 +50,7 @@ impl Fault for ParameterFileError {
     fn code(&self) -> Code {
         match self {
             ParameterFileError::Json(error) => error.code(),
-            ParameterFileError::ExtensionField { .. } | ParameterFileError::Field { .. } => Code(1151),
+            ParameterFileError::ExtensionField { .. } | ParameterFileError::Field { .. } => Code(1131),
         }
     }
 

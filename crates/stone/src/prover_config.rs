@@ -42,7 +42,7 @@ impl Fault for ProverConfigError {
     fn code(&self) -> Code {
         match self {
             ProverConfigError::Json(error) => error.code(),
-            ProverConfigError::NotAPowerOfTwo { .. } | ProverConfigError::Zero { .. } => Code(1150),
+            ProverConfigError::NotAPowerOfTwo { .. } | ProverConfigError::Zero { .. } => Code(1130),
         }
     }
 

@@ -1,11 +1,19 @@
 //! `cpu_air_prover`: proves a run given by Stone's files.
 
-use std::{ffi::OsString, fmt, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+};
 
 use ashlar_field::Kernels;
-use ashlar_stark::StoragePolicy;
+use ashlar_stark::{Observer, Phase, Progress, StoragePolicy};
 
-use super::{Failure, LOGGING, STONE_VERSION, run, start_threads, stone_version, write_output};
+use super::{
+    Failure, LOGGING, STONE_VERSION, logs_to_stderr, run, start_threads, stone_version, write_output,
+};
 use crate::{
     files::{MOST_SETTINGS_BYTES, OutputFile},
     flags::{Flag, FlagError, Flags, Help, Takes},
@@ -60,6 +68,22 @@ pub fn cpu_air_prover(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(&Usage, &FLAGS, words, work)
 }
 
+/// Names every phase on stderr as it starts.
+struct Log {
+    to_stderr: bool,
+    current: Mutex<Option<Phase>>,
+}
+
+impl Observer for Log {
+    fn progress(&self, progress: Progress) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.to_stderr && *current != Some(progress.phase) {
+            eprintln!("{} …", progress.phase);
+            *current = Some(progress.phase);
+        }
+    }
+}
+
 fn work(flags: &Flags) -> Result<(), Failure> {
     if flags.switch("fix_public_input")? {
         return Err(FlagError::Unsupported { name: "fix_public_input" }.into());
@@ -98,7 +122,8 @@ fn work(flags: &Flags) -> Result<(), Failure> {
             proof_parameters: Some(parameter_json),
         },
     };
-    let proof = prove(read.execution, &parameters, version, options, &())?;
+    let log = Log { to_stderr: logs_to_stderr(flags)?, current: Mutex::new(None) };
+    let proof = prove(read.execution, &parameters, version, options, &log)?;
     let verified = proof.verified;
     write_output(output, proof.file.into_json().to_stone_text().as_bytes())?;
     match verified {

@@ -42,6 +42,11 @@ impl Variant {
         self.folder.file_name().unwrap().to_string_lossy().contains("stone5")
     }
 
+    /// Whether the proof file has annotations.
+    pub(crate) fn is_annotated(&self) -> bool {
+        self.proof().starts_with(b"{\n\t\"annotations\"")
+    }
+
     /// The proof file's bytes.
     pub(crate) fn proof(&self) -> Vec<u8> {
         fs::read(self.folder.join("proof.json")).unwrap()
