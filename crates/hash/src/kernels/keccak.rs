@@ -42,7 +42,7 @@ const fn round_constants() -> [u64; 24] {
 /// Eight states; lane (x, y) at 5y + x.
 type State<L> = [<L as Lanes>::V; 25];
 
-/// Keccak-f[1600].
+/// The permutation Keccak-f\[1600\].
 #[inline(always)]
 fn permute<L: Lanes>(l: L, state: &mut State<L>) {
     let mut a = *state;
