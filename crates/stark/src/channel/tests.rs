@@ -165,11 +165,20 @@ fn every_value_that_stone_drew_is_drawn() {
     }
 }
 
+/// One table's openings as annotated.
+#[derive(Default)]
+struct Opened {
+    /// One entry a cell.
+    rows: Vec<u64>,
+    width: usize,
+    siblings: Vec<u64>,
+    nodes: Vec<u64>,
+}
+
 #[test]
 fn the_plan_opens_what_stone_opened() {
     for recorded in recorded_proofs() {
-        // By table: the rows, the columns seen, the raw siblings and the nodes.
-        let mut tables: BTreeMap<String, (Vec<u64>, usize, Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        let mut tables: BTreeMap<String, Opened> = BTreeMap::new();
         for line in &recorded.annotations {
             let Some((scope, rest)) = line.split_once("/Decommitment/").and_then(|(_, l)| l.split_once(": "))
             else {
@@ -178,18 +187,18 @@ fn the_plan_opens_what_stone_opened() {
             let table = tables.entry(scope.to_string()).or_default();
             let label = rest.split_once(": ").unwrap().0;
             if let Some((row, column)) = label.strip_prefix("Row ").and_then(|l| l.split_once(", Column ")) {
-                table.0.push(row.parse().unwrap());
-                table.1 = table.1.max(column.parse::<usize>().unwrap() + 1);
+                table.rows.push(row.parse().unwrap());
+                table.width = table.width.max(column.parse::<usize>().unwrap() + 1);
             } else if let Some(row) = label.strip_prefix("To complete packages, element #") {
-                table.2.push(row.parse().unwrap());
+                table.siblings.push(row.parse().unwrap());
             } else {
-                table.3.push(label.strip_prefix("For node ").unwrap().parse().unwrap());
+                table.nodes.push(label.strip_prefix("For node ").unwrap().parse().unwrap());
             }
         }
         let steps = recorded.parameters["stark"]["fri"]["fri_step_list"].as_array().unwrap();
         let log_length = number(&recorded.public_input["n_steps"]).ilog2() + 4;
         let log_domain = log_length + number(&recorded.parameters["stark"]["log_n_cosets"]) as u32;
-        for (scope, (rows, width, siblings, nodes)) in tables {
+        for (scope, Opened { rows, width, siblings, nodes }) in tables {
             // The table of layer i has a row for every value of layer i + 1.
             let layer: usize = if scope.contains('/') { 0 } else { scope["Layer ".len()..].parse().unwrap() };
             let folded: u64 = steps[..=layer].iter().map(number).sum();

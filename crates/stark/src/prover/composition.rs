@@ -12,7 +12,7 @@ use crate::{
     program::{
         Program,
         builder::{ProgramBuilder, Value},
-        columns::{ColumnData, Table, coset_points, row_block},
+        columns::{ColumnData, Table, coset_points},
     },
     prover::tables::{inverse_vanishing_table, periodic_table},
 };
@@ -274,26 +274,26 @@ pub(crate) fn split(cosets: [Vec<Group>; 2], domain: &EvaluationDomain, kernels:
     let groups = length / 8;
     let bits = groups.max(1).ilog2();
     let two_inverse = Felt::from_u64(2).inverse().unwrap_or(Felt::ZERO);
-    let mut parts = [Column::zeros(length), Column::zeros(length)];
     let generator_inverse = domain.trace_generator.inverse().unwrap_or(Felt::ZERO);
-    for (position, coset) in cosets.iter().enumerate() {
+    // 1/2x at the points of the two cosets.
+    let halves: [Vec<Group>; 2] = std::array::from_fn(|position| {
         let shift = Felt::GENERATOR * domain.coset_shift(position as u64);
-        // 1/2x at the points of the coset.
-        let start = shift.inverse().unwrap_or(Felt::ZERO) * two_inverse;
-        let halves = coset_points(start, generator_inverse, groups);
-        let [even, odd] = &mut parts;
-        // Pairs of bit-reversed position 8·group + lane go to element position·N/2 + that/2.
-        let base = position * length / 2;
-        for group in 0..groups {
-            let at = base + 4 * reverse_bits(group as u64, bits) as usize;
-            for pair in 0..4 {
-                let (a, b) = (coset[group].get(2 * pair), coset[group].get(2 * pair + 1));
-                debug_assert_eq!(row_block(2 * pair) + 4, row_block(2 * pair + 1));
-                even.set(at + pair, (a + b) * two_inverse);
-                odd.set(at + pair, (a - b) * halves[group].get(2 * pair));
-            }
+        coset_points(shift.inverse().unwrap_or(Felt::ZERO) * two_inverse, generator_inverse, groups)
+    });
+    let mut parts = [Column::zeros(length), Column::zeros(length)];
+    let [even, odd] = &mut parts;
+    even.groups_mut().par_iter_mut().zip(odd.groups_mut()).enumerate().for_each(|(index, (even, odd))| {
+        for lane in 0..8 {
+            // Pair i of a coset is at bit-reversed positions 2i and 2i + 1.
+            let pair = 8 * index + lane;
+            let (position, pair) = (pair / (length / 2), pair % (length / 2));
+            let group = reverse_bits(pair as u64 / 4, bits) as usize;
+            let at = 2 * (pair % 4);
+            let (a, b) = (cosets[position][group].get(at), cosets[position][group].get(at + 1));
+            even.set(lane, (a + b) * two_inverse);
+            odd.set(lane, (a - b) * halves[position][group].get(at));
         }
-    }
+    });
     ashlar_ntt::interpolate_coset(&mut parts, Felt::from_u64(9), kernels);
     parts
 }

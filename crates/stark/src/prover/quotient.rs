@@ -81,6 +81,21 @@ pub(crate) fn evaluate(
     program.run(&data, kernels, &mut out, before_task).then_some(out)
 }
 
+/// coefficient·(column − value).
+struct Term {
+    coefficient: Felt,
+    column: usize,
+    value: Felt,
+}
+
+/// The terms over one denominator: scale times the value, `offset` rows on, of a column of inverses.
+struct Pole {
+    column: usize,
+    offset: u64,
+    scale: Felt,
+    terms: Vec<Term>,
+}
+
 /// Columns: the trace, h₀, h₁, 1/(x − z), 1/(x − z²).
 fn compile(
     trace_width: usize,
@@ -91,31 +106,34 @@ fn compile(
 ) -> Program {
     let length = domain.trace_length();
     let mut builder = ProgramBuilder::default();
-    // By row: coefficient, column, value; the composition's terms come last, with a pole of their own.
-    let mut terms: BTreeMap<u64, Vec<(Felt, usize, Felt)>> = BTreeMap::new();
+    let mut terms: BTreeMap<u64, Vec<Term>> = BTreeMap::new();
     let mut power = Felt::ONE;
     for (cell, &value) in mask.iter().zip(values) {
-        terms.entry(cell.row % length).or_default().push((power, cell.column, value));
+        let term = Term { coefficient: power, column: cell.column, value };
+        terms.entry(cell.row % length).or_default().push(term);
         power *= beta;
     }
-    let composition: Vec<(Felt, usize, Felt)> = (0..2)
-        .zip(values.iter().skip(mask.len()))
-        .map(|(part, &value)| (power * beta.pow(part as u64), trace_width + part, value))
-        .collect();
-    let mut poles: Vec<(usize, u64, Felt, Vec<(Felt, usize, Felt)>)> = terms
+    let composition = (0..2).zip(values.iter().skip(mask.len())).map(|(part, &value)| Term {
+        coefficient: power * beta.pow(part as u64),
+        column: trace_width + part,
+        value,
+    });
+    let mut poles: Vec<Pole> = terms
         .into_iter()
         .map(|(row, terms)| {
-            let back = (length - row) % length;
-            (trace_width + 2, back, domain.trace_generator.pow(back), terms)
+            let offset = (length - row) % length;
+            let scale = domain.trace_generator.pow(offset);
+            Pole { column: trace_width + 2, offset, scale, terms }
         })
         .collect();
-    poles.push((trace_width + 3, 0, Felt::ONE, composition));
+    let composition = composition.collect();
+    poles.push(Pole { column: trace_width + 3, offset: 0, scale: Felt::ONE, terms: composition });
     let mut total = None;
-    for (inverse_column, offset, scale, terms) in poles {
+    for Pole { column: inverse_column, offset, scale, terms } in poles {
         let mut constant = Felt::ZERO;
         let mut sum = None;
         let count = terms.len();
-        for (position, (coefficient, column, value)) in terms.into_iter().enumerate() {
+        for (position, Term { coefficient, column, value }) in terms.into_iter().enumerate() {
             constant += coefficient * scale * value;
             let cell = builder.column(column, 0);
             builder.accumulate(coefficient * scale, cell);

@@ -67,17 +67,8 @@ fn coset_offset(domain: &EvaluationDomain, position: usize) -> Felt {
     Felt::GENERATOR * domain.coset_shift(position as u64)
 }
 
-/// The polynomials on a coset of the tables, bit-reversed.
-fn evaluate(
-    coefficients: &[Column],
-    domain: &EvaluationDomain,
-    position: usize,
-    kernels: Kernels,
-) -> Vec<Column> {
-    let mut out: Vec<Column> =
-        coefficients.iter().map(|_| Column::zeros(domain.trace_length() as usize)).collect();
-    evaluate_coset(coefficients, coset_offset(domain, position), &mut out, kernels);
-    out
+fn zeros(width: usize, domain: &EvaluationDomain) -> Vec<Column> {
+    (0..width).map(|_| Column::zeros(domain.trace_length() as usize)).collect()
 }
 
 impl CommittedTrace {
@@ -96,18 +87,22 @@ impl CommittedTrace {
         let mut tree = Tree::new(shape);
         let n_cosets = 1usize << domain.log_n_cosets;
         let mut cosets: Vec<Option<Vec<Column>>> = (0..n_cosets).map(|_| None).collect();
+        let mut spare: Option<Vec<Column>> = None;
         // The cosets that are not kept first, while nothing is kept yet: that is the smaller peak.
         let order = (0..n_cosets).rev().enumerate();
         for (done, position) in order {
             if !step(done as u64, n_cosets as u64) {
                 return Err(CommitError::Interrupted);
             }
-            let mut values = evaluate(&coefficients, domain, position, kernels);
+            let mut values = spare.take().unwrap_or_else(|| zeros(coefficients.len(), domain));
+            evaluate_coset(&coefficients, coset_offset(domain, position), &mut values, kernels);
             let columns: Vec<&[Group]> = values.iter().map(Column::groups).collect();
             tree.fill(position * length, length, RowGroups::Columns(&columns), parameters, kernels)?;
             if policy.keeps(position) {
                 values.par_iter_mut().for_each(|column| swap_block_order(column.groups_mut()));
                 cosets[position] = Some(values);
+            } else {
+                spare = Some(values);
             }
         }
         let root = tree.finish(parameters, kernels)?;
@@ -170,7 +165,8 @@ impl CommittedTrace {
             return;
         }
         for coefficients in self.coefficients.chunks(BATCH) {
-            let values = evaluate(coefficients, domain, position, kernels);
+            let mut values = zeros(coefficients.len(), domain);
+            evaluate_coset(coefficients, coset_offset(domain, position), &mut values, kernels);
             for (group, cells) in &mut opened {
                 let at = (**group & ((1 << log_groups) - 1)) as usize;
                 cells.extend(values.iter().map(|column| column.groups()[at]));
