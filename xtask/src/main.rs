@@ -82,7 +82,8 @@ fn conclude(checks: &[(&str, Vec<String>)]) -> Result<(), Vec<String>> {
 }
 
 fn test(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
-    let mut arguments = vec!["test", "--workspace"];
+    // In the profile of the programs: a newcomer compiles everything once, and proofs are made at full speed.
+    let mut arguments = vec!["test", "--release", "--workspace"];
     arguments.extend(more.iter().map(String::as_str));
     cargo(root, &arguments).map_err(|error| vec![error])
 }
