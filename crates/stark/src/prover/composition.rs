@@ -6,7 +6,7 @@ use ashlar_field::{Column, Felt, Group, Kernels};
 use rayon::prelude::*;
 
 use crate::{
-    air::{ConstraintSystem, Domain, Rows},
+    air::{ConstraintSystem, Domain},
     domain::{EvaluationDomain, reverse_bits},
     graph::{Graph, NodeId, Operation},
     program::{
@@ -14,7 +14,7 @@ use crate::{
         builder::{ProgramBuilder, Value},
         columns::{ColumnData, Table, coset_points},
     },
-    prover::tables::{inverse_vanishing_table, periodic_table},
+    prover::tables::{inverse_vanishing_table, periodic_table, single_rows},
 };
 
 /// The compiled composition.
@@ -116,8 +116,8 @@ impl<'a> Composition<'a> {
         let length = domain.trace_length() as usize;
         debug_assert_eq!(trace.len(), self.layout.points);
         let points = coset_points(shift, domain.trace_generator, length / 8);
-        let single = |rows: &Rows| rows.period == domain.trace_length();
-        let inverses = if self.row_sets.iter().any(|set| set.included.iter().any(single)) {
+        let has_single = |set: &&Domain| !single_rows(set, domain.trace_length()).included.is_empty();
+        let inverses = if self.row_sets.iter().any(has_single) {
             inverse_differences(&points, Felt::ONE, kernels)
         } else {
             Vec::new()
@@ -165,9 +165,7 @@ impl Compiler<'_> {
         powers: &[Felt],
     ) -> Option<Value> {
         let length = domain.trace_length();
-        let single = |rows: &&Rows| rows.period == length;
-        let included: Vec<&Rows> = set.rows.included.iter().filter(single).collect();
-        let excluded: Vec<&Rows> = set.rows.excluded.iter().filter(single).collect();
+        let Domain { included, excluded } = single_rows(set.rows, length);
         let is_periodic = included.len() + excluded.len() < set.rows.included.len() + set.rows.excluded.len();
         let scale: Felt = included
             .iter()
