@@ -1,5 +1,7 @@
 //! What can go wrong with proposals, models and outputs.
 
+use ashlar_cairo::CairoError;
+use ashlar_cpu_air::statement::EntryForm;
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::{Felt, ParseFeltError};
 
@@ -131,6 +133,25 @@ pub enum RiskError {
         /// The element.
         got: Felt,
     },
+    /// The model's program could not be run.
+    #[error(transparent)]
+    Run(#[from] CairoError),
+    /// The program's output is not what the reference computes: a bug of ours.
+    #[error("the program's output differs from the reference at element {position}")]
+    OutputDiffers {
+        /// Index in the output, from 0.
+        position: usize,
+    },
+    /// The program is not the pinned one: a bug of ours.
+    #[error("the program has another hash in the {form} entry form: expected {expected}, got {got}")]
+    ProgramHash {
+        /// The entry form by which the program was read.
+        form: EntryForm,
+        /// The pinned hash.
+        expected: Felt,
+        /// The hash of the run.
+        got: Felt,
+    },
     /// A number that is no verdict.
     #[error("record {record}: expected a verdict from 0 to 6, got {got}")]
     OutputVerdict {
@@ -144,6 +165,7 @@ pub enum RiskError {
 impl Fault for RiskError {
     fn code(&self) -> Code {
         Code(match self {
+            RiskError::Run(error) => return error.code(),
             RiskError::FileTooLong { .. } => 3001,
             RiskError::Json(_) => 3002,
             RiskError::UnknownKey { .. } => 3003,
@@ -161,16 +183,27 @@ impl Fault for RiskError {
             RiskError::OutputRowCount { .. } => 3015,
             RiskError::OutputNumber { .. } => 3016,
             RiskError::OutputVerdict { .. } => 3017,
+            RiskError::OutputDiffers { .. } => 3018,
+            RiskError::ProgramHash { .. } => 3019,
         })
     }
 
     fn exit(&self) -> Exit {
         match self {
+            RiskError::Run(error) => error.exit(),
+            RiskError::OutputDiffers { .. } | RiskError::ProgramHash { .. } => Exit::Bug,
             RiskError::OutputTruncated { .. }
             | RiskError::OutputRowCount { .. }
             | RiskError::OutputNumber { .. }
             | RiskError::OutputVerdict { .. } => Exit::Negative,
             _ => Exit::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RiskError::Run(error) => error.hint(),
+            _ => None,
         }
     }
 }

@@ -1,0 +1,120 @@
+//! The models that decide: version → program, pinned by its hash.
+
+use std::sync::LazyLock;
+
+use ashlar_cairo::{Arguments, LayoutChoice, Limits, Program, Run, RunOptions};
+use ashlar_cpu_air::statement::EntryForm;
+use ashlar_field::Felt;
+
+use crate::{
+    Decision, MAX_PROPOSALS, MODEL_VERSION, Proposal, RiskError, decide, output_record, witness::Witness,
+};
+
+/// The layout in which a model's program has its pinned hash.
+pub const MODEL_LAYOUT: &str = "small";
+
+/// A versioned set of weights and the program that proves decisions by it.
+#[derive(Debug)]
+pub struct Model {
+    /// The version that a proposal names.
+    pub version: u64,
+    /// Poseidon of the program's words, as the public memory of a run in [`MODEL_LAYOUT`] states them.
+    pub program_hash: Felt,
+    /// The compiled program; where it comes from: `programs/risk/PROVENANCE.md`.
+    pub compiled: &'static [u8],
+}
+
+/// Version 1. The weights are those of [`decide`].
+static MODELS: [Model; 1] = [Model {
+    version: MODEL_VERSION,
+    program_hash: pinned_hash(),
+    compiled: include_bytes!("../../../programs/risk/risk.json"),
+}];
+
+const fn pinned_hash() -> Felt {
+    // 0x18d7758a6105e381db775268b30f95a769dcb38aac4e9e4552c6ac0c603d87
+    match Felt::from_standard_limbs([
+        0x4552_c6ac_0c60_3d87,
+        0xa769_dcb3_8aac_4e9e,
+        0x81db_7752_68b3_0f95,
+        0x0018_d775_8a61_05e3,
+    ]) {
+        Some(hash) => hash,
+        None => Felt::ZERO,
+    }
+}
+
+/// The parsed program of version 1.
+static PROGRAM: LazyLock<Option<Program>> = LazyLock::new(|| Program::from_bytes(MODELS[0].compiled).ok());
+
+impl Model {
+    /// All models, by version.
+    pub fn all() -> &'static [Model] {
+        &MODELS
+    }
+
+    /// The model of a version.
+    ///
+    /// # Errors
+    /// [`RiskError::UnknownModel`]: there is no default.
+    pub fn by_version(version: u64) -> Result<&'static Model, RiskError> {
+        MODELS.iter().find(|model| model.version == version).ok_or(RiskError::UnknownModel { version })
+    }
+}
+
+/// A finished run of a model's program over a batch.
+#[derive(Clone, Debug)]
+pub struct ModelRun {
+    /// Statement, witness and output.
+    pub run: Run,
+    /// The decisions, in the order of the proposals.
+    pub decisions: Vec<Decision>,
+}
+
+/// Runs the model's program over 1 to [`MAX_PROPOSALS`] proposals: what a prover takes to prove their decisions.
+///
+/// The run comes back only if its output is exactly the records of the reference, and its program the pinned one.
+///
+/// # Errors
+/// [`RiskError::BatchSize`], [`RiskError::UnknownModel`], [`RiskError::Run`]; [`RiskError::ProgramHash`] and
+/// [`RiskError::OutputDiffers`] would be our own bugs.
+pub fn run_model(proposals: &[Proposal]) -> Result<ModelRun, RiskError> {
+    if proposals.is_empty() || proposals.len() > MAX_PROPOSALS {
+        return Err(RiskError::BatchSize { got: proposals.len() });
+    }
+    let decisions = proposals.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
+    let witness = Witness::new(proposals)?;
+    let run = run_witness(&witness)?;
+    let expected: Vec<Felt> = proposals
+        .iter()
+        .zip(&decisions)
+        .flat_map(|(proposal, decision)| output_record(proposal, decision))
+        .collect();
+    if let Some(position) = first_difference(&run.output, &expected) {
+        return Err(RiskError::OutputDiffers { position });
+    }
+    let model = Model::by_version(MODEL_VERSION)?;
+    let got = run.forms.strict.as_ref().map_or(Felt::ZERO, |claim| claim.program.hash().0);
+    if got != model.program_hash {
+        return Err(RiskError::ProgramHash { form: EntryForm::Strict, expected: model.program_hash, got });
+    }
+    Ok(ModelRun { run, decisions })
+}
+
+/// Runs the program over a witness, right or wrong.
+pub(crate) fn run_witness(witness: &Witness) -> Result<Run, RiskError> {
+    let program = PROGRAM.as_ref().ok_or(RiskError::UnknownModel { version: MODEL_VERSION })?;
+    let options = RunOptions {
+        layout: LayoutChoice::Named(MODEL_LAYOUT.into()),
+        limits: Limits::default(),
+        ..RunOptions::default()
+    };
+    let arguments = Arguments::ProgramInput(witness.program_input());
+    Ok(ashlar_cairo::run(program, &arguments, &options)?)
+}
+
+/// The first position at which two outputs differ, their lengths included.
+fn first_difference(got: &[Felt], expected: &[Felt]) -> Option<usize> {
+    let common = got.iter().zip(expected).position(|(a, b)| a != b);
+    common.or_else(|| (got.len() != expected.len()).then(|| got.len().min(expected.len())))
+}
