@@ -85,14 +85,15 @@ fn kernels_threads_and_storage_change_no_byte() {
     for name in ["plain_512_fib/keccak_vf10_pow1", "small_512_fib/blake_vf10"] {
         let variant = variants(&fixtures(), &[]).into_iter().find(|variant| variant.name() == name).unwrap();
         let case = Case::read(&variant);
-        for kernels in Kernels::supported() {
-            for threads in [1, 2, 5] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let storage = if threads == 2 { StoragePolicy::Stored } else { StoragePolicy::Lean };
-                let options = ProveOptions { kernels, storage, ..case.options.clone() };
-                let proof = pool.install(|| case.prove(options));
-                case.assert_same_file(proof, &format!("{kernels} with {threads} threads"));
-            }
+        // Every family of kernels with two threads, the fastest with one and five.
+        let families = Kernels::supported().into_iter().map(|kernels| (kernels, 2, StoragePolicy::Stored));
+        let fastest = Kernels::fastest();
+        let counts = [(fastest, 1, StoragePolicy::Lean), (fastest, 5, StoragePolicy::Lean)];
+        for (kernels, threads, storage) in families.chain(counts) {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let options = ProveOptions { kernels, storage, ..case.options.clone() };
+            let proof = pool.install(|| case.prove(options));
+            case.assert_same_file(proof, &format!("{kernels} with {threads} threads"));
         }
     }
 }
