@@ -164,7 +164,7 @@ impl Fault for CommandError {
         Some(match self {
             CommandError::NeedsBatch { .. } => "prove them together: ashlar allocate FILE --batch".to_owned(),
             CommandError::UnknownCode(_) => "list the codes: ashlar explain".to_owned(),
-            CommandError::Usage(_) => "see: ashlar --help".to_owned(),
+            CommandError::Usage(_) => "read the help: ashlar --help, ashlar COMMAND --help".to_owned(),
             CommandError::NoProof { job, .. } => format!("see what happened: ashlar jobs logs {job}"),
             _ => return None,
         })

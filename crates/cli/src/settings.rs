@@ -164,7 +164,9 @@ fn with_default(
 /// Clap's message as ours, with the origin of a wrong value that was not on the command line.
 fn worded(error: &clap::Error, arguments: &[std::ffi::OsString], from_file: &[FromFile]) -> CommandError {
     let rendered = error.to_string();
-    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered).trim_end().to_owned();
+    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    // The parser's own pointer to the help is said by our hint.
+    let message = message.split("\n\nFor more information").next().unwrap_or_default().trim_end().to_owned();
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
         let flag = argument.split_whitespace().next().unwrap_or_default();
         let given = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
