@@ -219,7 +219,7 @@ impl Error {
     /// SQLite reports a write beyond a limit on file sizes or a quota as an input/output error.
     fn writing_database(path: PathBuf, source: sqlx::Error) -> Error {
         match extended_code(&source) {
-            Some(WRITE_ERROR) => Error::DiskFull { path, source: Box::new(source) },
+            Some(WRITE_ERROR | TRUNCATE_ERROR | SHARED_MEMORY_SIZE_ERROR) => Error::DiskFull { path, source: Box::new(source) },
             _ => Error::Unwritable { path, source: io::Error::other(source.to_string()) },
         }
     }
@@ -234,8 +234,10 @@ const CORRUPT: u32 = 11;
 const FULL: u32 = 13;
 const CANNOT_OPEN: u32 = 14;
 const NOT_A_DATABASE: u32 = 26;
-/// The extended code SQLITE_IOERR_WRITE.
+// The extended codes of input/output errors that come from growing a file.
 const WRITE_ERROR: u32 = 778;
+const TRUNCATE_ERROR: u32 = 1546;
+const SHARED_MEMORY_SIZE_ERROR: u32 = 4874;
 
 fn extended_code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
