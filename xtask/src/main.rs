@@ -60,7 +60,7 @@ fn texts(root: &Path) -> Result<(), Vec<String>> {
 /// Every check that needs no test run. All of them run even if an early one fails: one round shows everything.
 fn check(root: &Path) -> Result<(), Vec<String>> {
     let mut findings = texts(root).err().unwrap_or_default();
-    let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    let lints = ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     let compiled = conclude(&[
         ("formatting", cargo(root, &["fmt", "--all", "--", "--check"]).err().into_iter().collect()),
         ("lints", cargo(root, &lints).err().into_iter().collect()),

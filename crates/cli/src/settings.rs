@@ -177,7 +177,8 @@ fn worded(error: &clap::Error, arguments: &[std::ffi::OsString], from_file: &[Fr
         {
             let variable =
                 format!("ASHLAR_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
-            let brief = message.lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ").trim_end().to_owned();
+            let brief =
+                message.lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ").trim_end().to_owned();
             if std::env::var_os(&variable).is_some() {
                 return CommandError::Setting {
                     origin: format!("environment variable {variable}"),

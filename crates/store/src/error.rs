@@ -219,7 +219,9 @@ impl Error {
     /// SQLite reports a write beyond a limit on file sizes or a quota as an input/output error.
     fn writing_database(path: PathBuf, source: sqlx::Error) -> Error {
         match extended_code(&source) {
-            Some(WRITE_ERROR | TRUNCATE_ERROR | SHARED_MEMORY_SIZE_ERROR) => Error::DiskFull { path, source: Box::new(source) },
+            Some(WRITE_ERROR | TRUNCATE_ERROR | SHARED_MEMORY_SIZE_ERROR) => {
+                Error::DiskFull { path, source: Box::new(source) }
+            }
             _ => Error::Unwritable { path, source: io::Error::other(source.to_string()) },
         }
     }
