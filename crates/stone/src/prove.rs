@@ -122,7 +122,7 @@ impl Fault for ProveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            ProveError::Rejected(error) if matches!(error, VerifyError::Policy(_)) => {
+            ProveError::Rejected(VerifyError::Policy(_)) => {
                 Some("choose parameters that meet the policy".into())
             }
             ProveError::Rejected(_) => {
