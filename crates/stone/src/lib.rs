@@ -1,13 +1,17 @@
-//! Stone's file formats, and Stone's prover and verifier behind them.
+//! Stone's file formats, its prover and verifier behind them, and programs that stand in for its binaries.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | [`Json`] | JSON as Stone writes it, read strictly |
 //! | [`read_bounded`], [`OutputFile`] | files in and out |
 //! | [`read_trace`], [`read_memory`] | the binary files of a run |
-//! | [`public_input_from_json`], [`private_input_from_json`] | the statement and the builtin instances |
+//! | [`public_input_from_json`], [`private_input_from_json`], [`read_run`] | the statement and its witness |
 //! | [`ProofParameters`], [`ProverConfig`] | the two settings files |
+//! | [`automatic_parameters`], [`predict`] | parameters for any size, and what a proof will cost |
 //! | [`ProofFile`] | the proof file |
+//! | [`prove`] | a run to a proof that our verifier accepted |
+//! | [`Policy`], [`verify`] | a proof against what the caller demands |
+//! | [`cpu_air_prover`], [`cpu_air_verifier`] | the stand-in programs |
 #![forbid(unsafe_code)]
 
 mod automatic;

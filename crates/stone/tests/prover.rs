@@ -10,9 +10,9 @@ use ashlar_fault::Fault as _;
 use ashlar_field::Kernels;
 use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
-    Echo, Policy, ProofFile, ProofParameters, ProveOptions, ProverConfig, SelfVerification, StatementRule,
-    StoneProof, private_input_from_json, prove, public_input_from_json, read_json, read_memory, read_trace,
-    verify,
+    Echo, HashChoice, Optimize, Policy, ProofFile, ProofParameters, ProveOptions, ProverConfig,
+    SelfVerification, StatementRule, StoneProof, automatic_parameters, private_input_from_json, prove,
+    public_input_from_json, read_json, read_memory, read_trace, verify,
 };
 use vectors::{Variant, fixtures, variants};
 
@@ -200,4 +200,20 @@ fn a_proof_that_fails_the_callers_policy_is_never_handed_out() {
     };
     let outcome = prove(case.execution.clone(), &case.parameters, case.version, options, &());
     assert_eq!(outcome.unwrap_err().code().0, 1350);
+}
+
+#[test]
+fn automatic_parameters_prove_under_the_strict_policy() {
+    let variant = variants(&fixtures(), &["small_512_fib"]).into_iter().next().unwrap();
+    let case = Case::read(&variant);
+    let layout = ashlar_cpu_air::layout::by_name("small").unwrap();
+    let chosen = automatic_parameters(layout, 512, 96, Optimize::Time, HashChoice::Blake248).unwrap();
+    let options = ProveOptions::verified(Policy::strict(96));
+    let proof =
+        prove(case.execution.clone(), &chosen.parameters, StoneVersion::Stone6, options, &()).unwrap();
+    let verified = proof.verified.unwrap();
+    assert_eq!(verified.security, chosen.security);
+    assert!(verified.security.conjectured_bits >= 96);
+    let size = verified.statistics.bytes as f64;
+    assert!((chosen.prediction.bytes - size).abs() < 0.05 * size, "{:?} for {size}", chosen.prediction);
 }

@@ -5,8 +5,8 @@ mod vectors;
 use ashlar_cpu_air::statement::{EntryForm, FactHash, StoneVersion};
 use ashlar_fault::{Exit, Fault as _};
 use ashlar_stone::{
-    Json, Policy, ProofFile, ProofParameters, Verified, VerifyError, public_input_from_json, verify,
-    verify_parts,
+    Json, Policy, ProofFile, ProofParameters, Verified, VerifyError, predict, public_input_from_json,
+    trace_shape, verify, verify_parts,
 };
 use vectors::{Variant, fixtures, larger_set, variants};
 
@@ -111,5 +111,19 @@ fn a_proof_of_one_generation_is_not_one_of_the_other() {
         };
         let outcome = verify(&proof_file(&variant.proof()), &Policy::stone(other));
         assert!(matches!(outcome, Err(VerifyError::Rejected(_))), "{}", variant.name());
+    }
+}
+
+#[test]
+fn predicted_sizes_are_those_of_the_reference_proofs() {
+    for variant in plain_and_small() {
+        let verified = verify_variant(&variant).unwrap();
+        let layout = ashlar_cpu_air::layout::by_name(verified.layout).unwrap();
+        let shape = trace_shape(layout, verified.n_steps).unwrap();
+        let predicted = predict(&verified.parameters.stark, &shape).bytes;
+        let actual = verified.statistics.bytes as f64;
+        // Only how often queries meet is left to chance; with a single query nothing is.
+        let tolerance = if verified.parameters.stark.fri.n_queries == 1 { 0.5 } else { 0.05 * actual };
+        assert!((predicted - actual).abs() <= tolerance, "{}: {predicted} for {actual}", variant.name());
     }
 }
