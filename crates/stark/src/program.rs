@@ -86,7 +86,7 @@ impl Program {
         out: &mut [Group],
         before_task: &(dyn Fn() -> bool + Sync),
     ) -> bool {
-        let groups = out.len();
+        let log_groups = out.len().max(1).ilog2();
         out.par_chunks_mut(TASK)
             .enumerate()
             .map(|(task, out)| {
@@ -94,8 +94,8 @@ impl Program {
                     return false;
                 }
                 let first = task * TASK;
-                if !vector::run(self, columns, kernels, groups, first, out) {
-                    scalar::run(self, columns, groups, first, out);
+                if !vector::run(self, columns, kernels, log_groups, first, out) {
+                    scalar::run(self, columns, log_groups, first, out);
                 }
                 true
             })

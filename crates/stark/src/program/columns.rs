@@ -62,11 +62,11 @@ pub(crate) fn rotated_lanes(blocks: usize) -> [u64; 8] {
     std::array::from_fn(|lane| reverse_bits(((row_block(lane) + blocks) % 8) as u64, 3))
 }
 
-/// The group and the rotation at which to find the rows `offset` after those of `group`.
-#[inline]
-pub(crate) fn locate(group: usize, offset: u64, groups: usize) -> (usize, usize) {
-    let at = group + (offset as usize & (8 * groups - 1));
-    (at & (groups - 1), (at / groups) & 7)
+/// The group and the rotation at which to find the rows `offset` after those of `group`, of 2^`log_groups` groups.
+#[inline(always)]
+pub(crate) fn locate(group: usize, offset: u64, log_groups: u32) -> (usize, usize) {
+    let at = group.wrapping_add(offset as usize);
+    (at & ((1 << log_groups) - 1), (at >> log_groups) & 7)
 }
 
 /// Takes groups from bit-reversed to block order, or back: the permutation is its own inverse.
@@ -108,7 +108,7 @@ mod tests {
         let row = |group: usize, lane: usize| group + row_block(lane) * groups;
         for group in 0..groups {
             for offset in [0u64, 1, 3, 4, 9, 31, 32 + 5] {
-                let (at, blocks) = locate(group, offset, groups);
+                let (at, blocks) = locate(group, offset, 2);
                 let lanes = rotated_lanes(blocks);
                 for lane in 0..8 {
                     let expected = (row(group, lane) + offset as usize) % (8 * groups);

@@ -14,7 +14,7 @@ type Rows = [Felt; 8];
 pub(super) fn run(
     program: &Program,
     columns: &[ColumnData<'_>],
-    groups: usize,
+    log_groups: u32,
     first: usize,
     out: &mut [Group],
 ) {
@@ -27,11 +27,11 @@ pub(super) fn run(
                 Source::Constant(constant) => [program.constants[constant as usize]; 8],
                 Source::Column { index, offset } => match columns[index as usize] {
                     ColumnData::Full(column) => {
-                        let (at, blocks) = locate(group, offset, groups);
+                        let (at, blocks) = locate(group, offset, log_groups);
                         rotated_lanes(blocks).map(|lane| column[at].get(lane as usize))
                     }
                     ColumnData::Periodic(values) => {
-                        let (at, _) = locate(group, offset, groups);
+                        let (at, _) = locate(group, offset, log_groups);
                         [values[at & (values.len() - 1)]; 8]
                     }
                 },

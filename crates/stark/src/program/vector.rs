@@ -16,12 +16,12 @@ pub(super) fn run(
     program: &Program,
     columns: &[ColumnData<'_>],
     kernels: Kernels,
-    groups: usize,
+    log_groups: u32,
     first: usize,
     out: &mut [Group],
 ) -> bool {
     let rotations = std::array::from_fn(rotated_lanes);
-    dispatch(kernels, Task { program, columns, rotations, groups, first, out }).is_ok()
+    dispatch(kernels, Task { program, columns, rotations, log_groups, first, out }).is_ok()
 }
 
 struct Task<'a> {
@@ -29,7 +29,7 @@ struct Task<'a> {
     columns: &'a [ColumnData<'a>],
     /// By eighths of the trace.
     rotations: [[u64; 8]; 8],
-    groups: usize,
+    log_groups: u32,
     first: usize,
     out: &'a mut [Group],
 }
@@ -39,7 +39,7 @@ struct Operands<'a> {
     program: &'a Program,
     columns: &'a [ColumnData<'a>],
     rotations: [[u64; 8]; 8],
-    groups: usize,
+    log_groups: u32,
 }
 
 impl LaneTask for Task<'_> {
@@ -47,8 +47,8 @@ impl LaneTask for Task<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Task { program, columns, rotations, groups, first, out } = self;
-        let operands = Operands { program, columns, rotations, groups };
+        let Task { program, columns, rotations, log_groups, first, out } = self;
+        let operands = Operands { program, columns, rotations, log_groups };
         let mut registers = vec![LazyGroup::ZERO; program.registers * BLOCK];
         for (index, out) in out.chunks_mut(BLOCK).enumerate() {
             run_block(l, &operands, first + index * BLOCK, &mut registers, out);
@@ -66,8 +66,10 @@ fn run_block<L: Lanes>(
 ) {
     let count = out.len();
     let mut accumulators = [Accumulator::zero(l); BLOCK];
-    for instruction in &operands.program.instructions {
-        match *instruction {
+    let mut rest = operands.program.instructions.as_slice();
+    while let Some((&instruction, after)) = rest.split_first() {
+        let before = std::mem::replace(&mut rest, after);
+        match instruction {
             Instruction::Add { a, b, to, fold } => {
                 for i in 0..count {
                     let a = operands.lazy(l, registers, a, first, i);
@@ -101,12 +103,23 @@ fn run_block<L: Lanes>(
                     four.square(l).store(l, &mut registers[to as usize * BLOCK + i]);
                 }
             }
-            Instruction::Accumulate { constant, value } => {
-                let constant = operands.program.multipliers[constant as usize].splat(l);
+            Instruction::Accumulate { .. } => {
+                // Terms that follow one another stay in the registers of the processor.
+                let is_term =
+                    |instruction: &&Instruction| matches!(instruction, Instruction::Accumulate { .. });
+                let (terms, after) = before.split_at(before.iter().take_while(is_term).count());
                 for i in 0..count {
-                    let value = operands.factor(l, registers, value, first, i);
-                    accumulators[i] = accumulators[i].add_product(l, constant, value);
+                    let mut accumulator = accumulators[i];
+                    for term in terms {
+                        if let Instruction::Accumulate { constant, value } = *term {
+                            let constant = operands.program.multipliers[constant as usize].splat(l);
+                            let value = operands.factor(l, registers, value, first, i);
+                            accumulator = accumulator.add_product(l, constant, value);
+                        }
+                    }
+                    accumulators[i] = accumulator;
                 }
+                rest = after;
             }
             Instruction::Reduce { to } => {
                 for i in 0..count {
@@ -127,7 +140,7 @@ impl Operands<'_> {
     /// A column at the rows of group `first + i`, moved on by `offset`.
     #[inline(always)]
     fn stored<L: Lanes>(&self, l: L, index: u32, offset: u64, group: usize) -> Stored<L> {
-        let (at, blocks) = locate(group, offset, self.groups);
+        let (at, blocks) = locate(group, offset, self.log_groups);
         match self.columns[index as usize] {
             ColumnData::Full(column) => {
                 let value = Stored::load(l, &column[at]);
