@@ -222,7 +222,7 @@ impl Witness {
 
 /// A number as the sum of two whose 16-bit parts are at most 2¹⁵.
 fn halves(value: u64) -> [u64; 2] {
-    let half = (0..4).map(|part| (value >> (16 * part) & 0xffff) / 2 << (16 * part)).sum();
+    let half = (0..4).map(|part| ((value >> (16 * part) & 0xffff) / 2) << (16 * part)).sum();
     [half, value - half]
 }
 

@@ -1,4 +1,5 @@
 //! An admitted allocation executes once: through crashes, lost answers, and several processes at the gate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
