@@ -172,9 +172,7 @@ fn worded(error: &clap::Error, arguments: &[std::ffi::OsString], from_file: &[Fr
         let given = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
             argument == flag || argument.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
         });
-        if !given && error.kind() == ErrorKind::InvalidValue
-            || error.kind() == ErrorKind::ValueValidation && !given
-        {
+        if !given && matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
             let variable =
                 format!("ASHLAR_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
             let brief =
