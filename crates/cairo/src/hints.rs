@@ -3,7 +3,11 @@
 //! A hint chooses witness values; nothing that it does is trusted by a proof. But it runs in this process, so the
 //! addresses that it names are counted before it runs.
 
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ashlar_field::Felt;
 use cairo_vm::{
@@ -28,6 +32,7 @@ use serde_json::Value;
 
 use crate::{
     CairoError, Program,
+    core_hints::{CoreHintRunner, CoreState, Hint, panic_text},
     hint_script::{self, Expression, Statement},
     machine::MemoryMeter,
 };
@@ -37,6 +42,9 @@ pub(crate) struct HintRunner<'a> {
     input: &'a Value,
     library: BuiltinHintProcessor,
     by_pc: HashMap<usize, Vec<Compiled>>,
+    core: &'a BTreeMap<usize, Vec<Hint>>,
+    core_state: CoreState,
+    arguments: &'a [Felt],
 }
 
 struct Compiled {
@@ -59,9 +67,10 @@ enum Operand {
 
 impl<'a> HintRunner<'a> {
     pub(crate) fn new(
-        program: &Program,
+        program: &'a Program,
         constants: Arc<HashMap<String, Felt252>>,
         input: &'a Value,
+        arguments: &'a [Felt],
     ) -> Result<HintRunner<'a>, CairoError> {
         let library = BuiltinHintProcessor::new_empty();
         let mut by_pc = HashMap::new();
@@ -75,7 +84,13 @@ impl<'a> HintRunner<'a> {
                 })?;
             by_pc.insert(pc, compiled);
         }
-        Ok(HintRunner { input, library, by_pc })
+        let core_state = CoreState::default();
+        Ok(HintRunner { input, library, by_pc, core: &program.core_hints, core_state, arguments })
+    }
+
+    /// The panic that a Cairo 1 program announced, if it did.
+    pub(crate) fn panic_text(&self) -> Option<String> {
+        (!self.core_state.marker.is_empty()).then(|| panic_text(&self.core_state.marker))
     }
 
     /// Carries out the hints in front of the next instruction.
@@ -86,6 +101,13 @@ impl<'a> HintRunner<'a> {
         meter: &mut MemoryMeter,
     ) -> Result<(), CairoError> {
         let pc = vm.get_pc();
+        if pc.segment_index == 0
+            && let Some(hints) = self.core.get(&pc.offset)
+        {
+            let (state, arguments) = (&mut self.core_state, self.arguments);
+            let mut runner = CoreHintRunner { vm, meter, state, arguments };
+            hints.iter().try_for_each(|hint| runner.execute(pc.offset, hint))?;
+        }
         let hints = match self.by_pc.get(&pc.offset) {
             Some(hints) if pc.segment_index == 0 => hints,
             _ => return Ok(()),

@@ -14,7 +14,9 @@
 
 mod arguments;
 mod convert;
+mod core_hints;
 mod error;
+mod executable;
 mod hint_script;
 mod hints;
 mod layouts;

@@ -13,7 +13,7 @@ use cairo_vm::{
     utils::PRIME_STR,
 };
 
-use crate::{CairoError, convert};
+use crate::{CairoError, convert, core_hints::Hint, executable};
 
 /// What kind of file a program came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,8 @@ pub struct Program {
     /// Where it stays: the `jmp rel 0`.
     pub(crate) end: usize,
     pub(crate) hints: BTreeMap<usize, Vec<HintParams>>,
+    /// Hints of a Cairo 1 executable.
+    pub(crate) core_hints: BTreeMap<usize, Vec<Hint>>,
     pub(crate) references: Vec<HintReference>,
     pub(crate) identifiers: HashMap<String, Identifier>,
     pub(crate) attributes: Vec<Attribute>,
@@ -48,6 +50,9 @@ impl Program {
     /// [`CairoError::NotAProgram`], [`CairoError::NotProofMode`], [`CairoError::Inconsistent`] or
     /// [`CairoError::NoStandaloneEntry`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Program, CairoError> {
+        if let Some(executable) = executable::parse(bytes) {
+            return executable?.into_program();
+        }
         let json = deserialize_program_json(bytes)
             .map_err(|error| CairoError::NotAProgram { detail: error.to_string() })?;
         Program::from_cairo0(json)
@@ -95,6 +100,7 @@ impl Program {
             start,
             end,
             hints: json.hints,
+            core_hints: BTreeMap::new(),
             references: json.reference_manager.references.into_iter().map(HintReference::from).collect(),
             identifiers: json.identifiers,
             attributes: json.attributes.into_iter().filter(|a| a.name == "error_message").collect(),

@@ -154,7 +154,7 @@ fn check_builtins(program: &Program, layout: &str, of_layout: &[BuiltinName]) ->
     }
     let fits =
         |name: &&str| RunLayout::by_name(name).is_ok_and(|layout| lacking(&layout.builtins()).is_empty());
-    let fitting: Vec<&str> = PROVABLE_LAYOUTS.into_iter().filter(|name| fits(name)).collect();
+    let fitting: Vec<&str> = PROVABLE_LAYOUTS.into_iter().filter(|name| fits(&name)).collect();
     Err(CairoError::MissingBuiltins {
         layout: layout.into(),
         missing: missing.join(", "),
@@ -220,9 +220,17 @@ impl Machine<'_> {
             .map_err(machine_failure)?;
         let end = runner.initialize(false).map_err(machine_failure)?;
         let constants = Arc::new(runner.get_constants().clone());
-        let mut hints = HintRunner::new(program, constants, &input)?;
+        let arguments = match self.arguments {
+            Arguments::Felts(felts) => felts.as_slice(),
+            Arguments::ProgramInput(_) => &[],
+        };
+        let mut hints = HintRunner::new(program, constants, &input, arguments)?;
         let outcome = machine::run_until(&mut runner, end, &mut hints, self.limits);
-        let steps = outcome.map_err(|(error, _)| error)?;
+        let steps =
+            outcome.map_err(|(error, in_program)| match hints.panic_text().filter(|_| in_program) {
+                Some(message) => CairoError::Panicked { message },
+                None => error,
+            })?;
         runner.vm.segments.compute_effective_sizes();
         let resources = self.resources(&runner, steps)?;
         let pad = matches!(padding(&resources)?, Padding::PowerOfTwo);

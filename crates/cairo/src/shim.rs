@@ -87,6 +87,7 @@ pub(crate) fn for_builtins(program: &Program, of_layout: &[BuiltinName]) -> Opti
         words: words.collect(),
         builtins: of_layout.to_vec(),
         hints: program.hints.iter().map(|(&pc, hints)| (moved(pc), hints.clone())).collect(),
+        core_hints: program.core_hints.iter().map(|(&pc, hints)| (moved(pc), hints.clone())).collect(),
         locations: program
             .locations
             .as_ref()
