@@ -43,9 +43,8 @@ pub(crate) enum Parsed {
 pub(crate) fn parse(arguments: &[std::ffi::OsString]) -> Result<Parsed, Failure> {
     let (path, required) = file(arguments);
     let mut command = CommandLine::command();
-    let mut from_file = Vec::new();
     if let Some(table) = read(&path, required)? {
-        command = apply(command, &table, &path, &mut from_file)?;
+        command = apply(command, &table, &path)?;
     }
     let parsed = command
         .try_get_matches_from(arguments)
@@ -55,7 +54,7 @@ pub(crate) fn parse(arguments: &[std::ffi::OsString]) -> Result<Parsed, Failure>
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Text(error))
         }
-        Err(error) => Err(worded(&error, arguments, &from_file).into()),
+        Err(error) => Err(worded(&error, arguments).into()),
     }
 }
 
@@ -100,32 +99,17 @@ fn read(path: &Path, required: bool) -> Result<Option<Table>, Failure> {
     Ok(Some(table))
 }
 
-/// A value that came from the file: the flag and where it stands.
-struct FromFile {
-    flag: String,
-    origin: String,
-}
-
 /// Makes the file's values the defaults of the flags.
-fn apply(
-    mut command: Command,
-    table: &Table,
-    path: &Path,
-    from_file: &mut Vec<FromFile>,
-) -> Result<Command, Failure> {
+fn apply(mut command: Command, table: &Table, path: &Path) -> Result<Command, Failure> {
     for (key, value) in table {
-        let place = format!("{}: {key}", path.display());
-        match value {
-            Value::Table(flags) if command.find_subcommand(key).is_some() => {
+        match (value, command.find_subcommand(key).cloned()) {
+            (Value::Table(flags), Some(mut sub)) => {
                 for (flag, value) in flags {
-                    let place = format!("{}: {key}.{flag}", path.display());
-                    let sub = command.find_subcommand(key).cloned();
-                    let Some(sub) = sub else { continue };
-                    let sub = with_default(sub, flag, value, &place, path, from_file)?;
-                    command = command.mut_subcommand(key, |_| sub);
+                    sub = with_default(sub, flag, value, path, &format!("{key}.{flag}"))?;
                 }
+                command = command.mut_subcommand(key, |_| sub);
             }
-            _ => command = with_default(command, key, value, &place, path, from_file)?,
+            _ => command = with_default(command, key, value, path, key)?,
         }
     }
     Ok(command)
@@ -135,13 +119,12 @@ fn with_default(
     command: Command,
     flag: &str,
     value: &Value,
-    place: &str,
     path: &Path,
-    from_file: &mut Vec<FromFile>,
+    place: &str,
 ) -> Result<Command, Failure> {
     let unusable = |message: String| CommandError::SettingsFile { path: path.display().to_string(), message };
     let found = command.get_arguments().find(|arg| arg.get_long() == Some(flag) && flag != "config");
-    let Some(id) = found.map(|arg| arg.get_id().clone()) else {
+    let Some(arg) = found.cloned() else {
         let known: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
         return Err(unusable(format!("no setting is called {flag:?}; there are {}", known.join(", "))).into());
     };
@@ -151,44 +134,51 @@ fn with_default(
         Value::Boolean(flag) => flag.to_string(),
         other => {
             return Err(unusable(format!(
-                "{flag}: expected a text, a whole number, true or false, got {}",
+                "{place}: expected a text, a whole number, true or false, got {}",
                 other.type_str()
             ))
             .into());
         }
     };
-    from_file.push(FromFile { flag: format!("--{flag}"), origin: place.to_owned() });
+    // A default must be valid, so the value is tried by the flag's own parser first.
+    let trial = Arg::new("value").long(flag.to_owned()).value_parser(arg.get_value_parser().clone());
+    let tried = Command::new("settings").no_binary_name(true).disable_help_flag(true).arg(trial);
+    if let Err(error) = tried.try_get_matches_from([format!("--{flag}={text}")]) {
+        let origin = format!("{}: {place}", path.display());
+        return Err(CommandError::Setting { origin, message: brief(&error) }.into());
+    }
+    let id = arg.get_id().clone();
     Ok(command.mut_arg(id, |arg| arg.default_value(OsStr::from(text)).required(false)))
 }
 
-/// Clap's message as ours, with the origin of a wrong value that was not on the command line.
-fn worded(error: &clap::Error, arguments: &[std::ffi::OsString], from_file: &[FromFile]) -> CommandError {
-    let rendered = error.to_string();
-    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    // The parser's own pointer to the help is said by our hint.
-    let message = message.split("\n\nFor more information").next().unwrap_or_default().trim_end().to_owned();
-    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
+/// Clap's message as ours, with the origin of a wrong value that came from the environment.
+fn worded(error: &clap::Error, arguments: &[std::ffi::OsString]) -> CommandError {
+    if let (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(ContextValue::String(argument))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    {
         let flag = argument.split_whitespace().next().unwrap_or_default();
         let given = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| {
             argument == flag || argument.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
         });
-        if !given && matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
-            let variable =
-                format!("ASHLAR_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
-            let brief =
-                message.lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ").trim_end().to_owned();
-            if std::env::var_os(&variable).is_some() {
-                return CommandError::Setting {
-                    origin: format!("environment variable {variable}"),
-                    message: brief,
-                };
-            }
-            if let Some(setting) = from_file.iter().find(|setting| setting.flag == flag) {
-                return CommandError::Setting { origin: setting.origin.clone(), message: brief };
-            }
+        let variable = format!("ASHLAR_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
+        if !given && std::env::var_os(&variable).is_some() {
+            let origin = format!("environment variable {variable}");
+            return CommandError::Setting { origin, message: brief(error) };
         }
     }
-    CommandError::Usage(message)
+    CommandError::Usage(message(error))
+}
+
+/// The parser's message, without its own pointer to the help: our hint says that.
+fn message(error: &clap::Error) -> String {
+    let rendered = error.to_string();
+    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    message.split("\n\nFor more information").next().unwrap_or_default().trim_end().to_owned()
+}
+
+/// What is wrong, and what would be right, in one line.
+fn brief(error: &clap::Error) -> String {
+    message(error).lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -203,24 +193,19 @@ mod tests {
     #[test]
     fn settings_become_defaults_and_unknown_ones_are_refused() {
         let table: Table = "quiet = true\n[allocate]\noptimize = \"size\"\n".parse().unwrap();
-        let mut from_file = Vec::new();
-        let command = apply(CommandLine::command(), &table, Path::new("a.toml"), &mut from_file);
+        let command = apply(CommandLine::command(), &table, Path::new("a.toml"));
         let matches = command.unwrap().try_get_matches_from(["ashlar", "allocate", "x.json"]).unwrap();
         let line = CommandLine::from_arg_matches(&matches).unwrap();
         assert!(line.global.quiet);
         assert!(
             matches!(&line.command, crate::arguments::Command::Allocate(a) if matches!(a.security.optimize, crate::arguments::Goal::Size))
         );
-        assert_eq!(from_file.len(), 2);
 
         for wrong in
             ["fast = true", "[allocate]\nspeed = 1", "data-dir = 1.5", "[nonsense]\na = 1", "config = \"b\""]
         {
             let table: Table = wrong.parse().unwrap();
-            assert!(
-                apply(CommandLine::command(), &table, Path::new("a.toml"), &mut Vec::new()).is_err(),
-                "{wrong}"
-            );
+            assert!(apply(CommandLine::command(), &table, Path::new("a.toml")).is_err(), "{wrong}");
         }
     }
 }

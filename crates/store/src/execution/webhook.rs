@@ -116,6 +116,8 @@ fn failure(error: &ureq::Error) -> Failure {
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => Failure::NotSent(reason),
+        // The receiver answered, and not by performing it.
+        ureq::Error::RedirectFailed | ureq::Error::TooManyRedirects => Failure::Refused(reason),
         ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => Failure::NotSent(reason),
         _ => Failure::InDoubt(reason),
     }
