@@ -7,9 +7,6 @@ use rayon::prelude::*;
 use super::{columns::Columns, error::TraceError, memory_pool::FilledMemory, value_pool::FilledPool};
 use crate::layout::Layout;
 
-/// Factors that one parallel task multiplies up.
-const TASK_FACTORS: usize = 1 << 14;
-
 /// Which factor belongs to a cell: 1 / table entry of the sorted cell times the table entry of the original.
 struct Permutation {
     /// z − (what a cell stands for), by table index.
@@ -30,27 +27,6 @@ impl Permutation {
     }
 }
 
-/// factor(0), factor(0)·factor(1), …: in parallel, by blocks.
-fn running_products(count: usize, factor: impl Fn(usize) -> Felt + Sync) -> Vec<Felt> {
-    let mut products = vec![Felt::ZERO; count];
-    products.par_chunks_mut(TASK_FACTORS).enumerate().for_each(|(task, block)| {
-        let mut product = Felt::ONE;
-        for (index, slot) in block.iter_mut().enumerate() {
-            product *= factor(task * TASK_FACTORS + index);
-            *slot = product;
-        }
-    });
-    let mut before = Vec::with_capacity(count.div_ceil(TASK_FACTORS));
-    let mut product = Felt::ONE;
-    for block in products.chunks(TASK_FACTORS) {
-        before.push(product);
-        product *= block.last().copied().unwrap_or(Felt::ONE);
-    }
-    let blocks = products.par_chunks_mut(TASK_FACTORS).zip(before).skip(1);
-    blocks.for_each(|(block, before)| block.iter_mut().for_each(|product| *product *= before));
-    products
-}
-
 /// Writes the memory permutation's products; elements z and λ.
 pub(super) fn write_memory(
     layout: &Layout,
@@ -62,7 +38,8 @@ pub(super) fn write_memory(
     let numerators =
         numerators.map(|address| z - (memory.address(address) + lambda * memory.values[address as usize]));
     let permutation = Permutation::new(numerators.collect(), 0)?;
-    let products = running_products(memory.cells.len(), |position| {
+    let column = layout.column("memory/multi_column_perm/perm/cum_prod0")?;
+    columns.fill_products(column, memory.cells.len(), |position| {
         // The trace shows public cells as (0, 0); the verifier multiplies in what they stand for.
         let original = match memory.public.contains(position) {
             true => z,
@@ -70,8 +47,6 @@ pub(super) fn write_memory(
         };
         original * permutation.inverses[memory.sorted[position] as usize]
     });
-    let column = layout.column("memory/multi_column_perm/perm/cum_prod0")?;
-    columns.fill(column, products.len(), |position| products[position]);
     Ok(())
 }
 
@@ -87,12 +62,10 @@ pub(super) fn write_values(
 ) -> Result<(), TraceError> {
     let permutation = Permutation::new(form.par_iter().map(|&value| z - value).collect(), element)?;
     let sorted = pool.sorted();
-    let products = running_products(sorted.len(), |position| {
+    columns.fill_products(layout.column(name)?, sorted.len(), |position| {
         permutation.numerators[usize::from(pool.cells[position])]
             * permutation.inverses[usize::from(sorted[position])]
     });
-    let column = layout.column(name)?;
-    columns.fill(column, products.len(), |position| products[position]);
     Ok(())
 }
 
@@ -104,20 +77,19 @@ pub(super) fn write_cumulative(
     form: &[Felt],
     [z, alpha]: [Felt; 2],
 ) -> Result<(), TraceError> {
-    let sorted = pool.sorted();
-    let mut values = Vec::with_capacity(sorted.len());
+    // It changes only where the sorted values climb, and they climb through the whole table one by one.
+    let mut cumulative = Vec::with_capacity(form.len());
     let mut value = Felt::ONE;
     let mut previous = Felt::ZERO;
-    for (position, &current) in sorted.iter().enumerate() {
-        let current = form[usize::from(current)];
+    for &current in form {
         let difference = current - previous;
-        if position > 0 && !difference.is_zero() {
-            value = value * (Felt::ONE + z * difference) + alpha * difference.square();
-        }
+        // For the first value, zero, this leaves one.
+        value = value * (Felt::ONE + z * difference) + alpha * difference.square();
+        cumulative.push(value);
         previous = current;
-        values.push(value);
     }
+    let sorted = pool.sorted();
     let column = layout.column("diluted_check/cumulative_value")?;
-    columns.fill(column, values.len(), |position| values[position]);
+    columns.fill(column, sorted.len(), |position| cumulative[usize::from(sorted[position])]);
     Ok(())
 }
