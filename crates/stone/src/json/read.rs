@@ -17,6 +17,18 @@ use super::{error::JsonError, value::Json};
 /// about 1.5 GiB.
 const MOST_VALUES: usize = 1 << 25;
 
+/// The key under which serde_json hands over a number that is no 64-bit integer, as text, where any crate of the build
+/// turns on its feature `arbitrary_precision`. Without the feature such a number arrives as a double.
+const BIG_NUMBER_KEY: &str = "$serde_json::private::Number";
+
+/// A number that is no 64-bit integer, from its text.
+fn real<E: serde::de::Error>(text: &str) -> Result<Json, E> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(Json::Real(value)),
+        _ => Err(E::custom("number out of range")),
+    }
+}
+
 /// What is remembered while a text is read.
 #[derive(Default)]
 struct Reading {
@@ -109,6 +121,9 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
         let mut entries = BTreeMap::new();
         while let Some(key) = access.next_key::<String>()? {
+            if key == BIG_NUMBER_KEY && entries.is_empty() {
+                return real(&access.next_value::<String>()?);
+            }
             if entries.contains_key(&key) {
                 self.reading.duplicate.replace(Some(key));
                 return Err(A::Error::custom("a key is given twice"));
