@@ -148,14 +148,14 @@ pub(crate) struct Allocate {
     pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) security: Security,
-    /// What happens when the gate opens
+    /// What happens when the gate opens: dry-run shows what would be sent, webhook sends it, once
     #[arg(long, env = "ASHLAR_EXECUTE", value_enum, default_value_t = Execute::DryRun)]
     pub(crate) execute: Execute,
     /// Where the webhook sends its order; needed with --execute webhook
     #[arg(long, env = "ASHLAR_WEBHOOK_URL", value_name = "URL")]
     pub(crate) webhook_url: Option<String>,
     /// The receiver recognises the Idempotency-Key of an order it has performed
-    #[arg(long, env = "ASHLAR_WEBHOOK_REPEATABLE")]
+    #[arg(long, env = "ASHLAR_WEBHOOK_REPEATABLE", hide_env = true)]
     pub(crate) webhook_repeatable: bool,
     /// How old a proof may be when it meets the gate, in hours
     #[arg(long, env = "ASHLAR_PROOF_AGE", value_name = "HOURS", default_value_t = 24)]
@@ -165,9 +165,7 @@ pub(crate) struct Allocate {
 /// What happens when the gate opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Execute {
-    /// Show what would be sent
     DryRun,
-    /// Send it, once
     Webhook,
 }
 
