@@ -154,7 +154,7 @@ fn check_builtins(program: &Program, layout: &str, of_layout: &[BuiltinName]) ->
     }
     let fits =
         |name: &&str| RunLayout::by_name(name).is_ok_and(|layout| lacking(&layout.builtins()).is_empty());
-    let fitting: Vec<&str> = PROVABLE_LAYOUTS.into_iter().filter(|name| fits(&name)).collect();
+    let fitting: Vec<&str> = PROVABLE_LAYOUTS.into_iter().filter(|name| fits(name)).collect();
     Err(CairoError::MissingBuiltins {
         layout: layout.into(),
         missing: missing.join(", "),

@@ -14,9 +14,7 @@ mod fact;
 mod seed;
 
 pub use checks::{BuiltinUsage, builtin_usage, check, check_gate};
-pub use entry::{
-    Claim, EntryForm, EntryForms, EntryRefusal, PointerSide, UnknownEntryForm, claim, classify,
-};
+pub use entry::{Claim, EntryForm, EntryForms, EntryRefusal, PointerSide, UnknownEntryForm, claim, classify};
 pub use error::StatementError;
 pub use fact::{FactHash, Output, OutputHash, Program, ProgramHash};
 pub use seed::{PageHash, StoneVersion, UnknownPageHash, UnknownStoneVersion, seed};
