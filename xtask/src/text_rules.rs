@@ -6,8 +6,7 @@ use crate::sources::Source;
 const MOST_LINES: usize = 600;
 
 /// Files that may be longer, and why.
-const LONG_FILES: [(&str, &str); 1] =
-    [("crates/cairo/src/core_hints.rs", "one match with an arm for every hint of the Cairo 1 runtime")];
+const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Rust files that are too long, and exemptions that are no longer needed.
 pub(crate) fn check_sizes(sources: &[Source]) -> Vec<String> {

@@ -210,23 +210,9 @@ impl<L: Lanes> Stored<L> {
     /// Element i of vector j becomes element j of vector i.
     #[inline(always)]
     pub fn transpose(l: L, rows: [Stored<L>; 8]) -> [Stored<L>; 8] {
-        let mut out = rows;
-        for limb in 0..4 {
-            let columns = l.transpose([
-                rows[0].0[limb],
-                rows[1].0[limb],
-                rows[2].0[limb],
-                rows[3].0[limb],
-                rows[4].0[limb],
-                rows[5].0[limb],
-                rows[6].0[limb],
-                rows[7].0[limb],
-            ]);
-            for i in 0..8 {
-                out[i].0[limb] = columns[i];
-            }
-        }
-        out
+        let [a, b, c, d, e, f, g, h] = rows;
+        let [a, b, c, d, e, f, g, h] = transpose_limbs(l, [a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]);
+        [Stored(a), Stored(b), Stored(c), Stored(d), Stored(e), Stored(f), Stored(g), Stored(h)]
     }
 
     /// Elements `count` … `count` + 7 of `low` followed by `high`; `count` ≤ 8.
@@ -239,6 +225,28 @@ impl<L: Lanes> Stored<L> {
             l.window(low.0[3], high.0[3], count),
         ])
     }
+}
+
+/// Transposes eight vectors of elements limb by limb.
+#[inline(always)]
+fn transpose_limbs<L: Lanes, const LIMBS: usize>(l: L, rows: [[L::V; LIMBS]; 8]) -> [[L::V; LIMBS]; 8] {
+    let mut out = rows;
+    for limb in 0..LIMBS {
+        let columns = l.transpose([
+            rows[0][limb],
+            rows[1][limb],
+            rows[2][limb],
+            rows[3][limb],
+            rows[4][limb],
+            rows[5][limb],
+            rows[6][limb],
+            rows[7][limb],
+        ]);
+        for i in 0..8 {
+            out[i][limb] = columns[i];
+        }
+    }
+    out
 }
 
 /// Eight elements ready to be multiplied: only the low 52 bits of each limb count, value in [0, 2²⁶⁰).
@@ -424,23 +432,9 @@ impl<L: Lanes> Lazy<L> {
     /// Value i of vector j becomes value j of vector i.
     #[inline(always)]
     pub fn transpose(l: L, rows: [Lazy<L>; 8]) -> [Lazy<L>; 8] {
-        let mut out = rows;
-        for limb in 0..5 {
-            let columns = l.transpose([
-                rows[0].0[limb],
-                rows[1].0[limb],
-                rows[2].0[limb],
-                rows[3].0[limb],
-                rows[4].0[limb],
-                rows[5].0[limb],
-                rows[6].0[limb],
-                rows[7].0[limb],
-            ]);
-            for i in 0..8 {
-                out[i].0[limb] = columns[i];
-            }
-        }
-        out
+        let [a, b, c, d, e, f, g, h] = rows;
+        let [a, b, c, d, e, f, g, h] = transpose_limbs(l, [a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]);
+        [Lazy(a), Lazy(b), Lazy(c), Lazy(d), Lazy(e), Lazy(f), Lazy(g), Lazy(h)]
     }
 
     /// self + other.

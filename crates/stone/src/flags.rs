@@ -22,6 +22,21 @@ pub(crate) struct Flag {
     pub(crate) help: &'static str,
 }
 
+/// The flags of one program followed by those that it shares with others. Evaluated when the program is compiled.
+pub(crate) const fn followed_by<const OWN: usize, const SHARED: usize, const ALL: usize>(
+    own: [Flag; OWN],
+    shared: [Flag; SHARED],
+) -> [Flag; ALL] {
+    assert!(OWN + SHARED == ALL, "the table has as many places as there are flags");
+    let mut all = [own[0]; ALL];
+    let mut index = 1;
+    while index < ALL {
+        all[index] = if index < OWN { own[index] } else { shared[index - OWN] };
+        index += 1;
+    }
+    all
+}
+
 /// A command line that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlagError {
@@ -109,7 +124,10 @@ impl Flags {
         let mut flags = Flags { table, values: vec![None; table.len()], help: false };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            let text = word.to_string_lossy().into_owned();
+            // A value inside the word must not change silently: a path that is no text is given as a word of its own.
+            let text = word
+                .into_string()
+                .map_err(|word| FlagError::Unknown { got: word.to_string_lossy().into_owned() })?;
             let Some(body) = text.strip_prefix("--").or_else(|| text.strip_prefix('-')) else {
                 return Err(FlagError::Stray { got: text });
             };
@@ -261,5 +279,16 @@ mod tests {
         assert!(matches!(flags.parsed("n_threads", "a number", 0), Err(FlagError::BadValue { .. })));
         assert!(matches!(flags.switch("generate_annotations"), Err(FlagError::BadValue { .. })));
         assert!(matches!(flags.required("out_file"), Err(FlagError::Missing { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_text_is_kept_or_refused_but_never_changed() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let path = OsString::from_vec(b"proof\xff.json".to_vec());
+        let words = [OsString::from("--out_file"), path.clone()];
+        assert_eq!(Flags::parse(&TABLE, words).unwrap().get("out_file"), Some(&path));
+        let inline = OsString::from_vec(b"--out_file=proof\xff.json".to_vec());
+        assert!(matches!(Flags::parse(&TABLE, [inline]), Err(FlagError::Unknown { .. })));
     }
 }

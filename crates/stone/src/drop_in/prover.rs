@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     files::{MOST_SETTINGS_BYTES, OutputFile},
-    flags::{Flag, FlagError, Flags, Help, Takes},
+    flags::{Flag, FlagError, Flags, Help, Takes, followed_by},
     parameters::ProofParameters,
     policy::Policy,
     prove::{Echo, ProveOptions, SelfVerification, preflight, prove},
@@ -24,31 +24,41 @@ use crate::{
     run::{read_json, read_public_input, read_run},
 };
 
-static FLAGS: [Flag; 15] = [
-    Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
-    Flag { name: "prover_config_file", takes: Takes::Value("FILE"), help: "Stone's prover config; echoed" },
-    Flag { name: "public_input_file", takes: Takes::Value("FILE"), help: "the statement" },
-    Flag {
-        name: "private_input_file",
-        takes: Takes::Value("FILE"),
-        help: "trace, memory, builtin instances",
-    },
-    Flag { name: "out_file", takes: Takes::Value("FILE"), help: "where the proof goes" },
-    Flag { name: "generate_annotations", takes: Takes::Switch, help: "write the protocol's annotations too" },
-    Flag { name: "n_threads", takes: Takes::Value("N"), help: "threads; 0 (default) is one a core" },
-    Flag {
-        name: "skip_self_verification",
-        takes: Takes::Switch,
-        help: "write the proof unchecked, as Stone does",
-    },
-    Flag { name: "fix_public_input", takes: Takes::Switch, help: "refused: not supported for Cairo runs" },
-    STONE_VERSION,
-    LOGGING[0],
-    LOGGING[1],
-    LOGGING[2],
-    LOGGING[3],
-    LOGGING[4],
-];
+static FLAGS: [Flag; 15] = followed_by(
+    [
+        Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
+        Flag {
+            name: "prover_config_file",
+            takes: Takes::Value("FILE"),
+            help: "Stone's prover config; echoed",
+        },
+        Flag { name: "public_input_file", takes: Takes::Value("FILE"), help: "the statement" },
+        Flag {
+            name: "private_input_file",
+            takes: Takes::Value("FILE"),
+            help: "trace, memory, builtin instances",
+        },
+        Flag { name: "out_file", takes: Takes::Value("FILE"), help: "where the proof goes" },
+        Flag {
+            name: "generate_annotations",
+            takes: Takes::Switch,
+            help: "write the protocol's annotations too",
+        },
+        Flag { name: "n_threads", takes: Takes::Value("N"), help: "threads; 0 (default) is one a core" },
+        Flag {
+            name: "skip_self_verification",
+            takes: Takes::Switch,
+            help: "write the proof unchecked, as Stone does",
+        },
+        Flag {
+            name: "fix_public_input",
+            takes: Takes::Switch,
+            help: "refused: not supported for Cairo runs",
+        },
+        STONE_VERSION,
+    ],
+    LOGGING,
+);
 
 /// The text of `--help`.
 struct Usage;

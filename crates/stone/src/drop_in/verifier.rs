@@ -5,24 +5,22 @@ use std::{ffi::OsString, fmt, path::Path, process::ExitCode};
 use super::{Failure, LOGGING, STONE_VERSION, run, stone_version, write_output};
 use crate::{
     files::{MOST_INPUT_BYTES, OutputFile, read_bounded},
-    flags::{Flag, FlagError, Flags, Help, Takes},
+    flags::{Flag, FlagError, Flags, Help, Takes, followed_by},
     json::Json,
     policy::Policy,
     proof_file::ProofFile,
     verify::{Verified, VerifyError, verify_file},
 };
 
-static FLAGS: [Flag; 9] = [
-    Flag { name: "in_file", takes: Takes::Value("FILE"), help: "the proof file" },
-    Flag { name: "annotation_file", takes: Takes::Value("FILE"), help: "write the annotations there" },
-    Flag { name: "extra_output_file", takes: Takes::Value("FILE"), help: "refused: not supported" },
-    STONE_VERSION,
-    LOGGING[0],
-    LOGGING[1],
-    LOGGING[2],
-    LOGGING[3],
-    LOGGING[4],
-];
+static FLAGS: [Flag; 9] = followed_by(
+    [
+        Flag { name: "in_file", takes: Takes::Value("FILE"), help: "the proof file" },
+        Flag { name: "annotation_file", takes: Takes::Value("FILE"), help: "write the annotations there" },
+        Flag { name: "extra_output_file", takes: Takes::Value("FILE"), help: "refused: not supported" },
+        STONE_VERSION,
+    ],
+    LOGGING,
+);
 
 /// The text of `--help`.
 struct Usage;
