@@ -80,9 +80,7 @@ pub struct Run {
 impl Run {
     /// Program, output and their hashes by the strictest entry form that the run has.
     pub fn claim(&self) -> Option<&Claim> {
-        [&self.forms.strict, &self.forms.relaxed, &self.forms.cairo1]
-            .into_iter()
-            .find_map(|form| form.as_ref().ok())
+        self.forms.strictest().ok()
     }
 }
 

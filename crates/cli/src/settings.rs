@@ -7,6 +7,9 @@
 //! [allocate]
 //! optimize = "size"
 //! ```
+//!
+//! A file that is only found, because it lies in the current folder, must not decide what is executed and how much
+//! security is enough: somebody else may have put it there. Those settings need a file that was named.
 
 use std::{
     fs,
@@ -28,6 +31,9 @@ use crate::{
 /// The name looked for in the current folder.
 const DEFAULT_FILE: &str = "ashlar.toml";
 
+/// Settings that only a named file may hold.
+const NAMED_ONLY: [&str; 5] = ["execute", "webhook-url", "webhook-repeatable", "minimum-bits", "proof-age"];
+
 /// The longest settings file.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -41,10 +47,10 @@ pub(crate) enum Parsed {
 
 /// Parses the command line, with the settings file's values as the defaults.
 pub(crate) fn parse(arguments: &[std::ffi::OsString]) -> Result<Parsed, Failure> {
-    let (path, required) = file(arguments);
+    let (path, named) = file(arguments);
     let mut command = CommandLine::command();
-    if let Some(table) = read(&path, required)? {
-        command = apply(command, &table, &path)?;
+    if let Some(table) = read(&path, named)? {
+        command = apply(command, &table, &path, named)?;
     }
     let parsed = command
         .try_get_matches_from(arguments)
@@ -58,7 +64,7 @@ pub(crate) fn parse(arguments: &[std::ffi::OsString]) -> Result<Parsed, Failure>
     }
 }
 
-/// Where the settings file is, and whether it must exist. The flag is looked for before everything is parsed, because
+/// Where the settings file is, and whether it was named, so that it must exist. The flag is looked for before everything is parsed, because
 /// the file decides how.
 fn file(arguments: &[std::ffi::OsString]) -> (PathBuf, bool) {
     let mut rest = arguments.iter().skip(1);
@@ -82,10 +88,10 @@ fn file(arguments: &[std::ffi::OsString]) -> (PathBuf, bool) {
     }
 }
 
-fn read(path: &Path, required: bool) -> Result<Option<Table>, Failure> {
+fn read(path: &Path, named: bool) -> Result<Option<Table>, Failure> {
     let unusable = |message: String| CommandError::SettingsFile { path: path.display().to_string(), message };
     match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(None),
         Ok(metadata) if metadata.len() > MOST_BYTES => {
             return Err(
                 unusable(format!("expected at most {MOST_BYTES} bytes, got {}", metadata.len())).into()
@@ -100,12 +106,23 @@ fn read(path: &Path, required: bool) -> Result<Option<Table>, Failure> {
 }
 
 /// Makes the file's values the defaults of the flags.
-fn apply(mut command: Command, table: &Table, path: &Path) -> Result<Command, Failure> {
+fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Result<Command, Failure> {
     for (key, value) in table {
         match (value, command.find_subcommand(key).cloned()) {
             (Value::Table(flags), Some(mut sub)) => {
                 for (flag, value) in flags {
-                    sub = with_default(sub, flag, value, path, &format!("{key}.{flag}"))?;
+                    let place = format!("{key}.{flag}");
+                    if NAMED_ONLY.contains(&flag.as_str()) && !named {
+                        return Err(CommandError::SettingsFile {
+                            path: path.display().to_string(),
+                            message: format!(
+                                "{place}: a file that was only found in the current folder may not set this; name \
+                                 the file with --config or ASHLAR_CONFIG, or give --{flag} itself"
+                            ),
+                        }
+                        .into());
+                    }
+                    sub = with_default(sub, flag, value, path, &place)?;
                 }
                 command = command.mut_subcommand(key, |_| sub);
             }
@@ -193,7 +210,7 @@ mod tests {
     #[test]
     fn settings_become_defaults_and_unknown_ones_are_refused() {
         let table: Table = "quiet = true\n[allocate]\noptimize = \"size\"\n".parse().unwrap();
-        let command = apply(CommandLine::command(), &table, Path::new("a.toml"));
+        let command = apply(CommandLine::command(), &table, Path::new("a.toml"), false);
         let matches = command.unwrap().try_get_matches_from(["ashlar", "allocate", "x.json"]).unwrap();
         let line = CommandLine::from_arg_matches(&matches).unwrap();
         assert!(line.global.quiet);
@@ -205,7 +222,24 @@ mod tests {
             ["fast = true", "[allocate]\nspeed = 1", "data-dir = 1.5", "[nonsense]\na = 1", "config = \"b\""]
         {
             let table: Table = wrong.parse().unwrap();
-            assert!(apply(CommandLine::command(), &table, Path::new("a.toml")).is_err(), "{wrong}");
+            assert!(apply(CommandLine::command(), &table, Path::new("a.toml"), true).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_only_found_cannot_turn_a_rehearsal_into_an_execution() {
+        for line in [
+            "execute = \"webhook\"",
+            "webhook-url = \"http://localhost\"",
+            "webhook-repeatable = true",
+            "minimum-bits = 30",
+            "proof-age = 1000",
+        ] {
+            let table: Table = format!("[allocate]\n{line}").parse().unwrap();
+            let path = Path::new("ashlar.toml");
+            let refused = apply(CommandLine::command(), &table, path, false).map(drop).unwrap_err();
+            assert!(refused.one_line().contains("--config"), "{}", refused.one_line());
+            apply(CommandLine::command(), &table, path, true).unwrap();
         }
     }
 }

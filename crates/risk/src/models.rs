@@ -18,8 +18,10 @@ pub const MODEL_LAYOUT: &str = "small";
 pub struct Model {
     /// The version that a proposal names.
     pub version: u64,
-    /// Poseidon of the program's words, as the public memory of a run in [`MODEL_LAYOUT`] states them.
+    /// Poseidon of the program's words, as the public memory of a run in this model's layout states them.
     pub program_hash: Felt,
+    /// The one layout that its decisions are proven in. The program hash does not bind it.
+    pub layout: &'static str,
     /// The compiled program; where it comes from: `programs/risk/PROVENANCE.md`.
     pub compiled: &'static [u8],
 }
@@ -28,6 +30,7 @@ pub struct Model {
 static MODELS: [Model; 1] = [Model {
     version: MODEL_VERSION,
     program_hash: pinned_hash(),
+    layout: MODEL_LAYOUT,
     compiled: include_bytes!("../../../programs/risk/risk.json"),
 }];
 

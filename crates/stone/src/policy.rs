@@ -3,7 +3,10 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use ashlar_cpu_air::statement::{EntryForm, StoneVersion};
+use ashlar_cpu_air::{
+    layout,
+    statement::{EntryForm, StoneVersion},
+};
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_hash::{ChannelHash, CommitmentHash};
 use ashlar_stark::{Security, StarkParameters};
@@ -30,6 +33,7 @@ impl<T: fmt::Display> fmt::Display for Allowed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Allowed::Any => f.write_str("anything"),
+            Allowed::Only(values) if values.is_empty() => f.write_str("nothing that this policy allows"),
             Allowed::Only(values) => {
                 let names: Vec<String> = values.iter().map(T::to_string).collect();
                 write!(f, "one of {}", names.join(", "))
@@ -46,6 +50,8 @@ pub enum StatementRule {
     /// Everything that must hold before somebody acts on the statement: builtin segments within what the trace
     /// constrains, ordered segments, and page 0 of this form. Only the strict form pins down what ran.
     Gate(EntryForm),
+    /// The same, with page 0 of any of the three forms.
+    AnyForm,
 }
 
 /// What a caller demands of a proof, beyond being accepted by the protocol.
@@ -101,7 +107,8 @@ impl Policy {
     }
 
     /// For acting on a proof: stone6, at least this many conjectured bits, hashes that resist collisions with as many,
-    /// a Poseidon channel, moderate parameters, and the strict statement.
+    /// a Poseidon channel, moderate parameters, the layouts whose constraints reference proofs confirm (one wrong cell
+    /// of an unconfirmed table could let a forged run pass), and the strict statement.
     pub fn strict(least_conjectured_bits: u32) -> Policy {
         let resisting =
             CommitmentHash::ALL.into_iter().filter(|hash| hash.collision_bits() >= least_conjectured_bits);
@@ -109,7 +116,7 @@ impl Policy {
             version: StoneVersion::Stone6,
             least_conjectured_bits,
             least_proven_bits: 0,
-            layouts: Allowed::Any,
+            layouts: Allowed::Only(layout::verified_names().map(str::to_owned).collect()),
             commitment_hashes: Allowed::Only(resisting.collect()),
             channel_hashes: Allowed::Only(vec![ChannelHash::Poseidon3]),
             log_n_cosets: 1..=8,
@@ -120,6 +127,14 @@ impl Policy {
             most_steps: 1 << 30,
             statement: StatementRule::Gate(EntryForm::Strict),
         }
+    }
+
+    /// The same demands, and of the layouts that they allow only this one.
+    pub fn with_layout(mut self, layout: &str) -> Policy {
+        let layout = layout.to_owned();
+        let allowed = self.layouts.contains(&layout);
+        self.layouts = Allowed::Only(if allowed { vec![layout] } else { Vec::new() });
+        self
     }
 
     /// Checks what the proof file says of itself.

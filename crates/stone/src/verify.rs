@@ -3,9 +3,7 @@
 use ashlar_cpu_air::{
     input::PublicInput,
     layout::Layout,
-    statement::{
-        self, Claim, EntryForm, EntryForms, FactHash, Output, ProgramHash, StatementError, StoneVersion,
-    },
+    statement::{self, Claim, EntryForms, FactHash, Output, ProgramHash, StatementError, StoneVersion},
 };
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_stark::{ParametersError, ProofStatistics, Security, air::Air as _};
@@ -38,6 +36,8 @@ pub struct Verified {
     pub security: Security,
     /// Which forms page 0 has, with program and output as each of them reads it.
     pub forms: EntryForms,
+    /// What the policy demanded of the statement.
+    pub rule: StatementRule,
     /// What the proof is made of.
     pub statistics: ProofStatistics,
     /// The protocol in Stone's words, if asked for.
@@ -45,10 +45,13 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The statement by the strictest form that page 0 has; `None` if it has none.
+    /// The statement by the form that the policy demanded or, if it demanded none, by the strictest that page 0 has;
+    /// `None` if it has none.
     pub fn claim(&self) -> Option<&Claim> {
-        let forms = &self.forms;
-        [&forms.strict, &forms.relaxed, &forms.cairo1].into_iter().find_map(|form| form.as_ref().ok())
+        match self.rule {
+            StatementRule::Gate(form) => self.forms.of(form).ok(),
+            StatementRule::AnyForm | StatementRule::Stone => self.forms.strictest().ok(),
+        }
     }
 
     /// The program's hash, as [`Verified::claim`] reads it.
@@ -184,6 +187,7 @@ pub fn verify_parts(
         parameters: parameters.clone(),
         security,
         forms: statement::classify(public_input, &instance.layout),
+        rule: policy.statement,
         statistics: accepted.statistics,
         annotations: accepted.annotations,
     })
@@ -197,10 +201,14 @@ fn check_statement(
 ) -> Result<(), StatementError> {
     match rule {
         StatementRule::Stone => Ok(()),
-        StatementRule::Gate(EntryForm::Strict) => statement::check_gate(public_input, layout).map(drop),
         StatementRule::Gate(form) => {
-            statement::builtin_usage(public_input, layout)?;
+            statement::check_segments(public_input, layout)?;
             statement::claim(public_input, layout, form)?;
+            Ok(())
+        }
+        StatementRule::AnyForm => {
+            statement::check_segments(public_input, layout)?;
+            statement::classify(public_input, layout).strictest().map(drop).map_err(Clone::clone)?;
             Ok(())
         }
     }

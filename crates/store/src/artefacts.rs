@@ -117,7 +117,9 @@ impl Artefacts {
         let sha256 = ContentHash::of(bytes);
         let artefact = Artefact { kind, sha256, size: bytes.len() as u64 };
         let path = self.path(sha256);
-        if self.read(&artefact).is_err() {
+        // What lies there already may be an old orphan: from now on it is as young as what is written.
+        let renewed = || -> std::io::Result<()> { File::open(&path)?.set_modified(SystemTime::now()) };
+        if self.read(&artefact).is_err() || renewed().is_err() {
             write_durably(&path, bytes)?;
         }
         Ok(artefact)
@@ -244,7 +246,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
+    create_durably(folder).map_err(|source| Error::writing(folder, source))?;
     let temporary = folder.join(format!(".{}.tmp", ulid::Ulid::new()));
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
@@ -258,6 +260,23 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = fs::remove_file(&temporary);
         Error::writing(path, source)
     })
+}
+
+/// Creates a folder and its missing parents, each entered durably into the one above it.
+fn create_durably(folder: &Path) -> std::io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_durably(parent)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

@@ -37,14 +37,17 @@ pub struct Store {
 fn migrator() -> &'static Migrator {
     static MIGRATOR: OnceLock<Migrator> = OnceLock::new();
     MIGRATOR.get_or_init(|| {
-        let records = include_str!("../migrations/0001_records.sql").into_sql_str();
-        Migrator::with_migrations(vec![Migration::new(
-            1,
-            "records".into(),
-            MigrationType::Simple,
-            records,
-            false,
-        )])
+        let simple = |version, name: &'static str, sql: &'static str| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        };
+        Migrator::with_migrations(vec![
+            simple(1, "records", include_str!("../migrations/0001_records.sql")),
+            simple(
+                3,
+                "execution destinations",
+                include_str!("../migrations/0003_execution_destinations.sql"),
+            ),
+        ])
     })
 }
 

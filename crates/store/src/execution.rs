@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use webhook::Webhook;
 
-use crate::{Error, ExecutionId};
+use crate::{ContentHash, Error, ExecutionId};
 
 /// What is to be executed.
 #[derive(Clone, Debug)]
@@ -38,6 +38,12 @@ pub enum Failure {
 pub trait ExecutionPort: Send + Sync + 'static {
     /// The adapter's name in the records.
     fn name(&self) -> &'static str;
+
+    /// Where orders go, in the adapter's own terms; empty if there is only one place. An execution that was begun
+    /// towards one destination is never continued towards another, which would not recognise its key.
+    fn destination(&self) -> &str {
+        ""
+    }
 
     /// Whether performing changes nothing in the world, so that it does not use the proposal up.
     fn is_rehearsal(&self) -> bool;
@@ -126,6 +132,26 @@ pub enum ExecutionError {
         /// The adapter now.
         got: &'static str,
     },
+    /// The execution was begun towards another destination, which may already have performed it.
+    #[error("the execution {execution} was begun towards {expected:?}, not {got:?}")]
+    OtherDestination {
+        /// The execution.
+        execution: ExecutionId,
+        /// The destination of the intent.
+        expected: String,
+        /// The destination now.
+        got: String,
+    },
+    /// The execution was begun with another order: the evidence was another.
+    #[error("the execution {execution} was begun with the proof {expected}, not {got}")]
+    OtherOrder {
+        /// The execution.
+        execution: ExecutionId,
+        /// The digest of the evidence of the intent.
+        expected: String,
+        /// The digest of the evidence now.
+        got: ContentHash,
+    },
     /// The webhook's address cannot be used.
     #[error("the webhook address {got:?} cannot be used: {expected}")]
     Address {
@@ -154,7 +180,8 @@ impl Fault for ExecutionError {
             ExecutionError::InDoubt { .. } => Code(4061),
             ExecutionError::NotReached { .. } => Code(4062),
             ExecutionError::InProgress { .. } => Code(4063),
-            ExecutionError::OtherAdapter { .. } => Code(4064),
+            ExecutionError::OtherAdapter { .. } | ExecutionError::OtherDestination { .. } => Code(4064),
+            ExecutionError::OtherOrder { .. } => Code(4066),
             ExecutionError::Address { .. } => Code(4065),
             ExecutionError::PortBroke { .. } => Code(7041),
             ExecutionError::Store(error) => error.code(),
@@ -167,7 +194,10 @@ impl Fault for ExecutionError {
             ExecutionError::InDoubt { .. }
             | ExecutionError::NotReached { .. }
             | ExecutionError::InProgress { .. } => Exit::Backend,
-            ExecutionError::OtherAdapter { .. } | ExecutionError::Address { .. } => Exit::Usage,
+            ExecutionError::OtherAdapter { .. }
+            | ExecutionError::OtherDestination { .. }
+            | ExecutionError::OtherOrder { .. }
+            | ExecutionError::Address { .. } => Exit::Usage,
             ExecutionError::PortBroke { .. } => Exit::Bug,
             ExecutionError::Store(error) => error.exit(),
         }
@@ -180,6 +210,12 @@ impl Fault for ExecutionError {
                     .to_owned()
             }
             ExecutionError::NotReached { .. } => "run the same command again when the receiver is up".to_owned(),
+            ExecutionError::OtherDestination { expected, .. } => {
+                format!("ask that receiver about this proposal id, or send to {expected} again")
+            }
+            ExecutionError::OtherOrder { .. } => {
+                "run the same command without --again: the first proof is the one that was sent".to_owned()
+            }
             ExecutionError::Store(error) => return error.hint(),
             _ => return None,
         })

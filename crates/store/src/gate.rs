@@ -1,11 +1,13 @@
 //! The gate: an allocation executes only through it.
 //!
 //! It takes the proposal, a policy and the bytes of the evidence, never a flag of a row. It re-hashes the bytes,
-//! verifies the proof again, recomputes what the output must say, and then changes one row under one condition. So a
-//! consistent edit of the database opens nothing, and two processes at the gate at once execute once.
+//! verifies the proof again, recomputes what the output must say, and then changes one row under one condition. So no
+//! edit of the database makes a rejected, another or an unproven proposal pass, and two processes at the gate at once
+//! execute once.
 //!
-//! Being fresh and not having been executed are the two demands that only the records can answer. Against records
-//! that were rolled back, the receiver has the order's key, which is the proposal's identity.
+//! Being fresh and not having been executed are the two demands that only the records can answer: whoever can write
+//! them can make old evidence young and an executed proposal new. Against that, as against records that were rolled
+//! back, the receiver has the order's key, which is the proposal's identity.
 
 mod evidence;
 mod examination;
@@ -24,6 +26,8 @@ pub use evidence::{Evidence, EvidenceKind};
 pub use examination::{Admission, examine};
 pub use policy::{DEFAULT_AGE, DEFAULT_BITS, GatePolicy};
 pub use refusal::Refusal;
+
+use examination::Examiner;
 
 use crate::{
     AllocationStatus, Error, ExecutionError, ExecutionId, ExecutionPort, ExecutionState, Failure, Moment,
@@ -45,29 +49,33 @@ pub enum GateError {
     /// The records failed.
     #[error(transparent)]
     Store(#[from] Error),
+    /// The examination itself broke. The gate stayed shut.
+    #[error("expected the examination of the evidence to come to a result, but it broke")]
+    ExaminationBroke,
 }
 
 impl GateError {
-    fn inner(&self) -> &dyn Fault {
+    fn inner(&self) -> Option<&dyn Fault> {
         match self {
-            GateError::Refused(error) => error,
-            GateError::Execution(error) => error,
-            GateError::Store(error) => error,
+            GateError::Refused(error) => Some(error),
+            GateError::Execution(error) => Some(error),
+            GateError::Store(error) => Some(error),
+            GateError::ExaminationBroke => None,
         }
     }
 }
 
 impl Fault for GateError {
     fn code(&self) -> Code {
-        self.inner().code()
+        self.inner().map_or(Code(7042), Fault::code)
     }
 
     fn exit(&self) -> Exit {
-        self.inner().exit()
+        self.inner().map_or(Exit::Bug, Fault::exit)
     }
 
     fn hint(&self) -> Option<String> {
-        self.inner().hint()
+        self.inner().and_then(Fault::hint)
     }
 }
 
@@ -90,6 +98,8 @@ pub struct Passage {
 struct Claimed {
     execution: ExecutionId,
     resumed: bool,
+    /// Whether an earlier attempt may have been performed.
+    doubtful: bool,
 }
 
 impl Store {
@@ -105,7 +115,46 @@ impl Store {
         policy: &GatePolicy,
         port: Arc<dyn ExecutionPort>,
     ) -> Result<Passage, GateError> {
-        let admission = match examine(proposal, evidence, policy, Moment::now()) {
+        let mut passages =
+            self.pass_gate_together(std::slice::from_ref(proposal), evidence, policy, port).await;
+        passages.pop().unwrap_or_else(|| Err(Refusal::NoEvidence.into()))
+    }
+
+    /// As [`Store::pass_gate`] for several proposals in turn, each on its own merits, with one piece of evidence, whose
+    /// proof is verified once. One outcome for each proposal, in their order.
+    pub async fn pass_gate_together(
+        &self,
+        proposals: &[Proposal],
+        evidence: Option<&Evidence>,
+        policy: &GatePolicy,
+        port: Arc<dyn ExecutionPort>,
+    ) -> Vec<Result<Passage, GateError>> {
+        let count = proposals.len();
+        let (proposals, evidence, policy) = (proposals.to_vec(), evidence.cloned(), policy.clone());
+        // The examination computes for a while: it must not keep other tasks of this thread waiting.
+        let examined = tokio::task::spawn_blocking(move || {
+            let now = Moment::now();
+            let mut examiner =
+                Examiner { evidence: evidence.as_ref(), policy: &policy, now, attestation: None };
+            proposals.iter().map(|proposal| examiner.examine(proposal)).collect::<Vec<_>>()
+        });
+        let Ok(examined) = examined.await else {
+            return (0..count).map(|_| Err(GateError::ExaminationBroke)).collect();
+        };
+        let mut passages = Vec::with_capacity(count);
+        for examined in examined {
+            passages.push(self.pass(examined, Arc::clone(&port)).await);
+        }
+        passages
+    }
+
+    /// Executes what the examination admitted.
+    async fn pass(
+        &self,
+        examined: Result<Admission, Refusal>,
+        port: Arc<dyn ExecutionPort>,
+    ) -> Result<Passage, GateError> {
+        let admission = match examined {
             Ok(admission) => admission,
             Err(refusal) => {
                 if let Refusal::RejectedProposal { proposal_id, .. } = refusal {
@@ -162,12 +211,13 @@ impl Store {
         let claimed = if changed.rows_affected() == 1 {
             let execution = ExecutionId::fresh();
             sqlx::query(
-                "INSERT INTO executions (id, allocation_id, proposal_id, adapter, rehearsal, evidence_sha256, body,
-                                         state, attempts, lease_until, intended_at)
-                 SELECT ?, id, proposal_id, ?, ?, ?, ?, 'intended', 1, ?, ? FROM allocations WHERE proposal_id = ?",
+                "INSERT INTO executions (id, allocation_id, proposal_id, adapter, destination, rehearsal,
+                                         evidence_sha256, body, state, attempts, lease_until, intended_at)
+                 SELECT ?, id, proposal_id, ?, ?, ?, ?, ?, 'intended', 1, ?, ? FROM allocations WHERE proposal_id = ?",
             )
             .bind(execution.to_string())
             .bind(port.name())
+            .bind(port.destination())
             .bind(port.is_rehearsal())
             .bind(admission.evidence().to_string())
             .bind(admission.order().to_string())
@@ -177,9 +227,9 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(fault)?;
-            Claimed { execution, resumed: false }
+            Claimed { execution, resumed: false, doubtful: false }
         } else {
-            self.take_up(&mut transaction, proposal_id, port, now).await?
+            self.take_up(&mut transaction, admission, port, now).await?
         };
         transaction.commit().await.map_err(fault)?;
         Ok(claimed)
@@ -189,10 +239,11 @@ impl Store {
     async fn take_up(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
-        proposal_id: Felt,
+        admission: &Admission,
         port: &dyn ExecutionPort,
         now: Moment,
     ) -> Result<Claimed, GateError> {
+        let proposal_id = admission.decision().proposal_id;
         let id = PaddedFelt(proposal_id).to_string();
         let fault = |source| self.fault(&id, "taking up an execution", source);
         let status: Option<String> =
@@ -223,6 +274,19 @@ impl Store {
                 ExecutionError::OtherAdapter { execution, expected: adapter, got: port.name() }.into()
             );
         }
+        let destination: String = row.try_get("destination").map_err(fault)?;
+        if destination != port.destination() {
+            let got = port.destination().to_owned();
+            return Err(ExecutionError::OtherDestination { execution, expected: destination, got }.into());
+        }
+        // Whoever reads the records later must find in them what was sent, and a receiver that recognises a key
+        // expects the same order under it.
+        let body: String = row.try_get("body").map_err(fault)?;
+        let order = admission.order().to_string();
+        if body != order {
+            let expected = row.try_get("evidence_sha256").map_err(fault)?;
+            return Err(ExecutionError::OtherOrder { execution, expected, got: admission.evidence() }.into());
+        }
         let begun: i64 = row.try_get("attempts").map_err(fault)?;
         // No attempt is open if the last one certainly sent nothing: its lease was then given back with its count.
         if begun > 0 && !port.repeatable() {
@@ -239,7 +303,7 @@ impl Store {
             .execute(&mut **transaction)
             .await
             .map_err(fault)?;
-        Ok(Claimed { execution, resumed: true })
+        Ok(Claimed { execution, resumed: true, doubtful: begun > 0 })
     }
 
     /// Performs a claimed execution and records the outcome.
@@ -262,6 +326,11 @@ impl Store {
                 self.conclude_execution(admission, execution, ExecutionState::Performed, &answer, rehearsal)
                     .await?;
                 Ok(answer)
+            }
+            // A refusal of this attempt says nothing about an earlier one, which may have been performed.
+            Err(Failure::Refused(reason)) if claimed.doubtful => {
+                self.release(execution, ExecutionState::InDoubt, &reason).await?;
+                Err(ExecutionError::InDoubt { execution, adapter: adapter.to_owned(), reason }.into())
             }
             Err(Failure::Refused(reason)) => {
                 let outcome = json!({ "reason": reason });

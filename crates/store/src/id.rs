@@ -65,7 +65,7 @@ identity!(
     "alc_"
 );
 identity!(
-    /// An execution's id, `exe_` and a ULID. It is also the idempotency key given to the receiver.
+    /// An execution's id, `exe_` and a ULID. The receiver's idempotency key is another: the proposal's id.
     ExecutionId,
     "exe_"
 );

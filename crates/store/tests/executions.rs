@@ -29,13 +29,18 @@ struct Receiver {
     performed: AtomicU32,
     answers: Mutex<Vec<Result<(), Failure>>>,
     repeatable: bool,
+    place: &'static str,
 }
 
 impl Receiver {
     fn new(repeatable: bool, answers: &[Result<(), Failure>]) -> Arc<Receiver> {
+        Receiver::at("here", repeatable, answers)
+    }
+
+    fn at(place: &'static str, repeatable: bool, answers: &[Result<(), Failure>]) -> Arc<Receiver> {
         let mut answers = answers.to_vec();
         answers.reverse();
-        Arc::new(Receiver { performed: AtomicU32::new(0), answers: Mutex::new(answers), repeatable })
+        Arc::new(Receiver { performed: AtomicU32::new(0), answers: Mutex::new(answers), repeatable, place })
     }
 
     fn performed(&self) -> u32 {
@@ -46,6 +51,10 @@ impl Receiver {
 impl ExecutionPort for Receiver {
     fn name(&self) -> &'static str {
         "receiver"
+    }
+
+    fn destination(&self) -> &str {
+        self.place
     }
 
     fn is_rehearsal(&self) -> bool {
@@ -198,6 +207,45 @@ async fn an_execution_is_not_taken_up_by_another_adapter() {
     assert_eq!(error.code(), Code(4064), "{error:?}");
 }
 
+#[tokio::test]
+async fn an_order_in_doubt_is_not_sent_to_another_place() {
+    let (_folder, store) = store().await;
+    record(&store, &accepted()).await;
+    let first = Receiver::at("first", true, &[Err(Failure::InDoubt("it answered 500".to_owned()))]);
+    execute(&store, &accepted(), first.clone()).await.unwrap_err();
+    let second = Receiver::at("second", true, &[]);
+    let error = execute(&store, &accepted(), second.clone()).await.unwrap_err();
+    assert_eq!((error.code(), second.performed()), (Code(4064), 0), "{error:?}");
+    assert!(execute(&store, &accepted(), first.clone()).await.unwrap().resumed);
+    assert_eq!(first.performed(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_doubtful_attempt_leaves_the_doubt() {
+    let (_folder, store) = store().await;
+    record(&store, &accepted()).await;
+    let answers = [Err(Failure::InDoubt("lost".to_owned())), Err(Failure::Refused("done before".to_owned()))];
+    let receiver = Receiver::new(true, &answers);
+    execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
+    let error = execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
+    assert_eq!(error.code(), Code(4061), "{error:?}");
+    assert_eq!(status(&store, &accepted()).await, AllocationStatus::Executing);
+}
+
+#[tokio::test]
+async fn an_order_with_another_proof_does_not_take_the_place_of_the_one_that_was_begun() {
+    let (_folder, store) = store().await;
+    record(&store, &accepted()).await;
+    let receiver = Receiver::new(true, &[Err(Failure::InDoubt("lost".to_owned()))]);
+    execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
+    // The same proof in another file: blanks after the document.
+    let other = Evidence::local_proof([ACCEPTED.as_slice(), b"\n\n"].concat(), Moment::now());
+    let outcome = store.pass_gate(&accepted(), Some(&other), &GatePolicy::default(), receiver.clone()).await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.code(), receiver.performed()), (Code(4066), 0), "{error:?}");
+    assert!(execute(&store, &accepted(), receiver.clone()).await.unwrap().resumed);
+}
+
 /// Set in the process that is to die between intent and outcome: the folder of its records.
 const DOOMED: &str = "ASHLAR_TEST_DOOMED_FOLDER";
 
@@ -208,6 +256,10 @@ struct Abyss;
 impl ExecutionPort for Abyss {
     fn name(&self) -> &'static str {
         "receiver"
+    }
+
+    fn destination(&self) -> &str {
+        "here"
     }
 
     fn is_rehearsal(&self) -> bool {

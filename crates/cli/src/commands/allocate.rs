@@ -6,8 +6,8 @@ use ashlar_cpu_air::statement::StatementError;
 use ashlar_risk::{Decision, MAX_FILE_BYTES, Proposal, decide, parse_proposals, proposal_to_json, run_model};
 use ashlar_stone::{Policy, read_bounded};
 use ashlar_store::{
-    Allocation, ContentHash, DryRun, ExecutionPort, GateError, GatePolicy, Job, JobId, NewAllocation,
-    PaddedFelt, Purpose, Store, Webhook,
+    Allocation, ContentHash, DryRun, ExecutionPort, GatePolicy, Job, JobId, NewAllocation, PaddedFelt,
+    Purpose, Store, Webhook,
 };
 use serde_json::{Value, json};
 
@@ -188,25 +188,29 @@ async fn pass_gate(
     port: Arc<dyn ExecutionPort>,
 ) -> Result<(Vec<Value>, Refusals), Failure> {
     let age = Duration::from_secs(u64::from(arguments.proof_age) * 3600);
-    let policy = GatePolicy::new(Policy::strict(arguments.security.minimum_bits), age);
+    // Fewer bits than the default are the caller's word: the flag, the environment, or a settings file that was named.
+    let policy = GatePolicy::with_fewer_bits(Policy::strict(arguments.security.minimum_bits), age);
     let mut outcomes = Vec::with_capacity(items.len());
     let mut last = None;
     let mut refused = 0;
-    for (item, job) in items.iter().zip(jobs) {
-        let evidence = store.evidence_of(&store.job(*job).await?).await?;
-        let outcome =
-            match store.pass_gate(&item.proposal, evidence.as_ref(), &policy, Arc::clone(&port)).await {
-                Err(GateError::Store(error)) => return Err(error.into()),
-                outcome => outcome,
-            };
-        let data = gate_report::outcome_data(&outcome);
-        session.console.text(&gate_report::outcome(&item.decision, &outcome, port.name()))?;
-        session.console.event("gate", data.clone())?;
-        store.note(*job, "gate", &data).await?;
-        outcomes.push(data);
-        if let Err(error) = outcome {
-            refused += 1;
-            last = Some(error);
+    let pairs: Vec<(&Item, JobId)> = items.iter().zip(jobs.iter().copied()).collect();
+    // Proposals of one proof come to the gate together, which then verifies it once.
+    for together in pairs.chunk_by(|(_, a), (_, b)| a == b) {
+        let Some(&(_, job)) = together.first() else { continue };
+        let evidence = store.evidence_of(&store.job(job).await?).await?;
+        let proposals: Vec<Proposal> = together.iter().map(|(item, _)| item.proposal.clone()).collect();
+        let passed =
+            store.pass_gate_together(&proposals, evidence.as_ref(), &policy, Arc::clone(&port)).await;
+        for ((item, _), outcome) in together.iter().zip(passed) {
+            let data = gate_report::outcome_data(&outcome);
+            session.console.text(&gate_report::outcome(&item.decision, &outcome, port.name()))?;
+            session.console.event("gate", data.clone())?;
+            store.note(job, "gate", &data).await?;
+            outcomes.push(data);
+            if let Err(error) = outcome {
+                refused += 1;
+                last = Some(error);
+            }
         }
     }
     let refusals = match (refused, last, items.len()) {

@@ -137,7 +137,10 @@ pub(crate) fn outcome(decision: &Decision, outcome: &Result<Passage, GateError>,
                 PaddedFelt(decision.proposal_id)
             )
         }
-        Err(error) => format!("Gate: open, but not executed ({})\n  {error}\n", error.code()),
+        Err(error @ GateError::Execution(_)) => {
+            format!("Gate: open, but not executed ({})\n  {error}\n", error.code())
+        }
+        Err(error) => format!("Gate: could not decide ({})\n  {error}\n", error.code()),
     }
 }
 
@@ -155,7 +158,7 @@ pub(crate) fn outcome_data(outcome: &Result<Passage, GateError>) -> Value {
             "answer": passage.answer,
         }),
         Err(error) => json!({
-            "open": !matches!(error, GateError::Refused(_)),
+            "open": matches!(error, GateError::Execution(_)),
             "executed": false,
             "code": error.code().to_string(),
             "reason": error.to_string(),

@@ -367,8 +367,17 @@ impl Layout {
     /// Whether real proofs of Stone confirm the table and the constraints. `perpetual`, `dex_with_bitwise` and
     /// `all_cairo` were only compared with Stone's definitions: no tool at hand makes inputs for them.
     pub fn is_verified(&self) -> bool {
-        !matches!(self.name, "perpetual" | "dex_with_bitwise" | "all_cairo")
+        is_verified(self.name)
     }
+}
+
+fn is_verified(name: &str) -> bool {
+    !matches!(name, "perpetual" | "dex_with_bitwise" | "all_cairo")
+}
+
+/// The names of the layouts for which [`Layout::is_verified`] holds: those whose proofs anybody should act on.
+pub fn verified_names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().filter(|name| is_verified(name))
 }
 
 #[cfg(test)]

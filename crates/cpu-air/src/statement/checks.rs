@@ -102,12 +102,22 @@ pub fn builtin_usage(public: &PublicInput, layout: &Layout) -> Result<Vec<Builti
     usage.collect()
 }
 
-/// Everything that must hold before an accepted proof of this statement may be acted upon: [`check`], the use of the
-/// builtins, ordered segments, and the strict form of page 0. Returns what the statement then says.
+/// Everything that must hold before an accepted proof of this statement may be acted upon: [`check_segments`], and the
+/// strict form of page 0. Returns what the statement then says.
 ///
 /// # Errors
 /// The first of these that does not hold.
 pub fn check_gate(public: &PublicInput, layout: &Layout) -> Result<Claim, StatementError> {
+    check_segments(public, layout)?;
+    Ok(entry::claim(public, layout, entry::EntryForm::Strict)?)
+}
+
+/// What must hold of a statement whatever the form of its page 0: [`check`], ordered segments, and builtins used within
+/// what the trace constrains.
+///
+/// # Errors
+/// The first of these that does not hold.
+pub fn check_segments(public: &PublicInput, layout: &Layout) -> Result<(), StatementError> {
     check(public, layout)?;
     for (&name, MemorySegment { begin_addr, stop_ptr }) in
         layout.segments.iter().zip(segments(public, layout)?)
@@ -116,6 +126,5 @@ pub fn check_gate(public: &PublicInput, layout: &Layout) -> Result<Claim, Statem
             return Err(StatementError::SegmentUnordered { segment: name, begin_addr, stop_ptr });
         }
     }
-    builtin_usage(public, layout)?;
-    Ok(entry::claim(public, layout, entry::EntryForm::Strict)?)
+    builtin_usage(public, layout).map(drop)
 }

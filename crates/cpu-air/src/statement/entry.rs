@@ -219,6 +219,31 @@ pub struct EntryForms {
     pub cairo1: Result<Claim, EntryRefusal>,
 }
 
+impl EntryForms {
+    /// What page 0 says by the strictest form that it has.
+    ///
+    /// # Errors
+    /// Why it has not even the strict form, if it has none.
+    pub fn strictest(&self) -> Result<&Claim, &EntryRefusal> {
+        match (&self.strict, &self.relaxed, &self.cairo1) {
+            (Ok(claim), _, _) | (_, Ok(claim), _) | (_, _, Ok(claim)) => Ok(claim),
+            (Err(refusal), _, _) => Err(refusal),
+        }
+    }
+
+    /// What page 0 says by this form.
+    ///
+    /// # Errors
+    /// Why it does not have it.
+    pub fn of(&self, form: EntryForm) -> Result<&Claim, &EntryRefusal> {
+        match form {
+            EntryForm::Strict => self.strict.as_ref(),
+            EntryForm::Relaxed => self.relaxed.as_ref(),
+            EntryForm::Cairo1 => self.cairo1.as_ref(),
+        }
+    }
+}
+
 /// Tries all three forms.
 pub fn classify(public: &PublicInput, layout: &Layout) -> EntryForms {
     EntryForms {

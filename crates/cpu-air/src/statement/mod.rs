@@ -13,7 +13,7 @@ mod error;
 mod fact;
 mod seed;
 
-pub use checks::{BuiltinUsage, builtin_usage, check, check_gate};
+pub use checks::{BuiltinUsage, builtin_usage, check, check_gate, check_segments};
 pub use entry::{Claim, EntryForm, EntryForms, EntryRefusal, PointerSide, UnknownEntryForm, claim, classify};
 pub use error::StatementError;
 pub use fact::{FactHash, Output, OutputHash, Program, ProgramHash};

@@ -58,6 +58,10 @@ impl ExecutionPort for Webhook {
         "webhook"
     }
 
+    fn destination(&self) -> &str {
+        &self.address
+    }
+
     fn is_rehearsal(&self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
 //! The examination: from the bytes of the evidence to what may be executed, without asking any record.
 
-use ashlar_cpu_air::statement::StatementError;
+use ashlar_cpu_air::statement::{Claim, StatementError};
 use ashlar_field::Felt;
 use ashlar_risk::{Decision, Model, Proposal, decide, output_record, parse_output};
 use ashlar_stone::{Json, MOST_INPUT_BYTES, PolicyError, ProofFile, VerifyError, verify};
@@ -81,6 +81,64 @@ pub fn examine(
     policy: &GatePolicy,
     now: Moment,
 ) -> Result<Admission, Refusal> {
+    Examiner { evidence, policy, now, attestation: None }.examine(proposal)
+}
+
+/// Examines one piece of evidence for any number of proposals, and verifies its proof once.
+pub(super) struct Examiner<'a> {
+    pub(super) evidence: Option<&'a Evidence>,
+    pub(super) policy: &'a GatePolicy,
+    pub(super) now: Moment,
+    /// What the evidence proves, once it was verified, and in which layout.
+    pub(super) attestation: Option<(&'static str, Attestation)>,
+}
+
+/// What evidence that was verified under the gate's policy proves.
+pub(super) struct Attestation {
+    claim: Claim,
+    evidence: ContentHash,
+    conjectured_bits: u32,
+    proven_bits: u32,
+}
+
+impl Examiner<'_> {
+    /// As [`examine`].
+    pub(super) fn examine(&mut self, proposal: &Proposal) -> Result<Admission, Refusal> {
+        let evidence = admissible(self.evidence, self.policy, self.now)?;
+        let decision = decide(proposal).map_err(Refusal::Undecidable)?;
+        let model = Model::by_version(proposal.model_version).map_err(Refusal::Undecidable)?;
+        let known = self.attestation.take().filter(|(layout, _)| *layout == model.layout);
+        let (_, attestation) = self.attestation.insert(match known {
+            Some(known) => known,
+            None => (model.layout, attest(evidence, self.policy, model.layout)?),
+        });
+        let program_hash = attestation.claim.program.hash().0;
+        if program_hash != model.program_hash {
+            return Err(Refusal::WrongProgram {
+                model_version: proposal.model_version,
+                expected: model.program_hash,
+                got: program_hash,
+            });
+        }
+        check_output(proposal, &decision, &attestation.claim.output.0)?;
+        Ok(Admission {
+            proposal: proposal.clone(),
+            decision,
+            program_hash,
+            fact_hash: attestation.claim.fact_hash().0,
+            evidence: attestation.evidence,
+            conjectured_bits: attestation.conjectured_bits,
+            proven_bits: attestation.proven_bits,
+        })
+    }
+}
+
+/// The evidence, if it is of a kind that counts, fresh, and what was recorded.
+fn admissible<'a>(
+    evidence: Option<&'a Evidence>,
+    policy: &GatePolicy,
+    now: Moment,
+) -> Result<&'a Evidence, Refusal> {
     let evidence = evidence.ok_or(Refusal::NoEvidence)?;
     match evidence.kind {
         EvidenceKind::LocalProof => {}
@@ -102,16 +160,19 @@ pub fn examine(
     if got != evidence.sha256 {
         return Err(Refusal::AlteredEvidence { expected: evidence.sha256, got });
     }
-    let decision = decide(proposal).map_err(Refusal::Undecidable)?;
-    let expected_program = pinned_program(proposal)?;
+    Ok(evidence)
+}
 
+/// Verifies the proof in the evidence.
+fn attest(evidence: &Evidence, policy: &GatePolicy, layout: &'static str) -> Result<Attestation, Refusal> {
     let size = evidence.bytes.len() as u64;
     if size > MOST_INPUT_BYTES {
         return Err(Refusal::TooLarge { most: MOST_INPUT_BYTES, got: size });
     }
     let json = Json::from_slice(&evidence.bytes, "evidence").map_err(Refusal::Unreadable)?;
     let file = ProofFile::from_json(json, "evidence").map_err(Refusal::Unreadable)?;
-    let verified = verify(&file, policy.proof()).map_err(refusal)?;
+    // The program's hash says nothing of the layout, that is, of the constraints that the run was proven under.
+    let verified = verify(&file, &policy.proof().clone().with_layout(layout)).map_err(refusal)?;
     // The policy's statement rule has already demanded the strict form.
     let claim = verified
         .forms
@@ -119,21 +180,9 @@ pub fn examine(
         .as_ref()
         .map_err(|entry| refusal(VerifyError::Statement(StatementError::Entry(entry.clone()))))?;
 
-    let program_hash = claim.program.hash().0;
-    if program_hash != expected_program {
-        return Err(Refusal::WrongProgram {
-            model_version: proposal.model_version,
-            expected: expected_program,
-            got: program_hash,
-        });
-    }
-    check_output(proposal, &decision, &claim.output.0)?;
-    Ok(Admission {
-        proposal: proposal.clone(),
-        decision,
-        program_hash,
-        fact_hash: claim.fact_hash().0,
-        evidence: got,
+    Ok(Attestation {
+        claim: claim.clone(),
+        evidence: evidence.sha256,
         conjectured_bits: verified.security.conjectured_bits,
         proven_bits: verified.security.proven_bits,
     })
@@ -147,11 +196,6 @@ fn check_age(made_at: Moment, policy: &GatePolicy, now: Moment) -> Result<(), Re
         return Err(Refusal::Stale { made_at, now, most_seconds: policy.most_age().as_secs() });
     }
     Ok(())
-}
-
-/// The hash of the one program that decides proposals of this model.
-fn pinned_program(proposal: &Proposal) -> Result<Felt, Refusal> {
-    Model::by_version(proposal.model_version).map(|model| model.program_hash).map_err(Refusal::Undecidable)
 }
 
 /// The output must hold this proposal's record, equal to the reference's, with the verdict accepted.

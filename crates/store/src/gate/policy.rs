@@ -12,7 +12,8 @@ pub const DEFAULT_BITS: u32 = 96;
 pub const DEFAULT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the gate demands of evidence. Some demands are not for a caller to waive: the gate judges proofs of stone6
-/// with the strict statement, whatever the proof policy it was given says.
+/// with the strict statement, whatever the proof policy it was given says; and it demands [`DEFAULT_BITS`] unless the
+/// caller lowers that by name, with [`GatePolicy::with_fewer_bits`].
 #[derive(Clone, Debug)]
 pub struct GatePolicy {
     proof: Policy,
@@ -20,8 +21,16 @@ pub struct GatePolicy {
 }
 
 impl GatePolicy {
-    /// These demands on proofs, with version and statement set to what a gate needs, and this age of evidence.
+    /// These demands on proofs, with version, statement and bits raised to what a gate needs, and this age of
+    /// evidence.
     pub fn new(proof: Policy, most_age: Duration) -> GatePolicy {
+        let least_conjectured_bits = proof.least_conjectured_bits.max(DEFAULT_BITS);
+        GatePolicy::with_fewer_bits(Policy { least_conjectured_bits, ..proof }, most_age)
+    }
+
+    /// As [`GatePolicy::new`], but content with the bits that the policy names, however few: for somebody who has
+    /// decided that forging a proof of so few bits is not worth an attacker's while.
+    pub fn with_fewer_bits(proof: Policy, most_age: Duration) -> GatePolicy {
         let statement = StatementRule::Gate(EntryForm::Strict);
         GatePolicy { proof: Policy { version: StoneVersion::Stone6, statement, ..proof }, most_age }
     }
