@@ -55,7 +55,7 @@ impl Honest {
     fn synthetic(layout: &Layout, dynamic_params: &BTreeMap<String, u64>) -> Honest {
         let repetitions = if layout.has(Builtin::Keccak) { 1 } else { 2 };
         let traced = smallest(layout, dynamic_params, Shape { holes: 5, ..Shape::USUAL }, repetitions);
-        Honest::new(layout.clone(), traced.public_input, traced.first)
+        Honest::new(layout.clone(), traced.execution.public_input, traced.first)
     }
 
     fn dynamic() -> Honest {

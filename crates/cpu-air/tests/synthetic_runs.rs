@@ -29,9 +29,9 @@ fn check(layout: &Layout, dynamic_params: &BTreeMap<String, u64>) {
     let name = layout.name;
     // Some constraints are about two neighbouring instances.
     let repetitions = if layout.has(Builtin::Keccak) { 1 } else { 2 };
-    let Traced { public_input, mut witness, first } =
+    let Traced { execution, mut witness, first } =
         smallest(layout, dynamic_params, Shape::USUAL, repetitions);
-    let air = CpuAir::new(layout, &public_input).unwrap();
+    let air = CpuAir::new(layout, &execution.public_input).unwrap();
     let mut random = Random(1);
     let elements: Vec<Felt> = (0..air.interaction_element_count()).map(|_| random.felt()).collect();
     let second = witness.interaction_trace(&elements).unwrap();
@@ -41,7 +41,7 @@ fn check(layout: &Layout, dynamic_params: &BTreeMap<String, u64>) {
     let mut trace = rows.trace(columns, &elements);
     let violations =
         if rows.length <= ROWS { rows.violations(&trace) } else { rows.sampled_violations(&trace) };
-    assert!(violations.is_empty(), "{name}, {} steps: {violations:?}", public_input.n_steps);
+    assert!(violations.is_empty(), "{name}, {} steps: {violations:?}", execution.public_input.n_steps);
 
     let memory = MemoryCells::new(layout, &trace.columns);
     let out_of_reach: Vec<&str> = (0..rows.active.len())

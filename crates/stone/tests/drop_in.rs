@@ -187,6 +187,68 @@ fn every_bad_input_is_refused_with_its_code_and_leaves_no_file() {
     assert!(cases >= 66, "expected all bad inputs, found {cases}");
 }
 
+/// Stone writes a proof of each of these, which its verifier rejects.
+#[test]
+fn an_inconsistent_run_gives_a_proof_that_is_rejected_only_where_verification_is_skipped() {
+    let base = fixtures().join("plain_512_fib");
+    let variant = Variant { folder: base.join("keccak_vf10_pow1"), case: base };
+    for case in [
+        "trace_bitflip_ap",
+        "trace_bitflip_fp",
+        "trace_bitflip_pc",
+        "memory_bitflip",
+        "memory_duplicate_bad_first",
+        "segment_stop_ptr",
+        "segment_begin",
+    ] {
+        let overlay = fixtures().join("bad").join(case);
+        let folder = working_folder(&format!("skipped-{case}"), &variant, Some(&overlay));
+        let output = prover(&folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{case}: {}", said(&output));
+        assert!(!folder.join("proof.json").exists(), "{case}");
+        let output = prover(&folder).arg("--skip_self_verification").output().unwrap();
+        assert!(output.status.success(), "{case}: {}", said(&output));
+        assert!(said(&output).contains("without verifying"), "{case}: {}", said(&output));
+        // Out of domain: the proof is one, but of a trace that breaks a constraint.
+        assert_refused(&verifier(&folder, "proof.json").output().unwrap(), 1, 1406);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// What cannot be written into a trace is refused either way.
+#[test]
+fn a_run_without_a_trace_is_refused_also_where_verification_is_skipped() {
+    let base = fixtures().join("plain_512_fib");
+    let variant = Variant { folder: base.join("keccak_vf10_pow1"), case: base };
+    for (case, expected) in [
+        ("trace_far_address", 1211),
+        ("memory_missing_one", 1211),
+        ("memory_bitflip_public", 1217),
+        ("public_value_changed", 1217),
+        ("rc_max_minus_1", 1215),
+        ("rc_full_range", 1216),
+        ("trace_short", 1021),
+        ("memory_value_not_reduced", 1022),
+    ] {
+        let overlay = fixtures().join("bad").join(case);
+        let folder = working_folder(&format!("no-trace-{case}"), &variant, Some(&overlay));
+        let output = prover(&folder).arg("--skip_self_verification").output().unwrap();
+        assert_refused(&output, 2, expected);
+        assert!(!folder.join("proof.json").exists(), "{case}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// An honest run gives the same file either way.
+#[test]
+fn skipping_verification_does_not_change_the_proof() {
+    let folder = smallest("skipped-honest");
+    let output = prover(&folder).arg("--skip_self_verification").output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let expected = fs::read(fixtures().join("plain_512_fib/keccak_vf10_noann/proof.json")).unwrap();
+    assert!(fs::read(folder.join("proof.json")).unwrap() == expected, "the file differs");
+}
+
 #[test]
 fn every_manipulated_proof_makes_the_verifier_exit_with_one() {
     let folder = fixtures().join("bad/proofs");

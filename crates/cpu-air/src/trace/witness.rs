@@ -6,7 +6,8 @@ use ashlar_stark::air::Witness;
 use super::{
     bitwise,
     columns::Columns,
-    cpu, ec_op, ecdsa,
+    cpu::{self, Rules},
+    ec_op, ecdsa,
     error::{Pool, TraceError},
     instances::Segment,
     interaction, keccak,
@@ -27,6 +28,7 @@ const MAX_TRACE_LENGTH: u64 = 1 << 32;
 /// The witness of one run.
 pub struct CpuWitness<'a> {
     layout: &'a Layout,
+    rules: Rules,
     state: State,
 }
 
@@ -49,7 +51,17 @@ struct Pools {
 impl<'a> CpuWitness<'a> {
     /// The witness of this run in this layout. Nothing is checked yet.
     pub fn new(layout: &'a Layout, execution: Execution) -> CpuWitness<'a> {
-        CpuWitness { layout, state: State::Run(Box::new(execution)) }
+        CpuWitness { layout, rules: Rules::Enforced, state: State::Run(Box::new(execution)) }
+    }
+
+    /// The witness of a run that may break the rules of the machine, as Stone's prover takes it: first and last state
+    /// need not be those of the statement, assertions need not hold, and no state need follow from the one before.
+    /// If so, no proof of it is accepted.
+    ///
+    /// What cannot be written into a trace is an error here too: a missing address, a word that is no instruction, a
+    /// memory cell with two values, a value outside its pool, an impossible builtin instance.
+    pub fn unchecked(layout: &'a Layout, execution: Execution) -> CpuWitness<'a> {
+        CpuWitness { layout, rules: Rules::Ignored, state: State::Run(Box::new(execution)) }
     }
 }
 
@@ -64,7 +76,7 @@ impl Witness for CpuWitness<'_> {
         let State::Run(execution) = std::mem::replace(&mut self.state, State::Spent) else {
             return Err(TraceError::Protocol("the first trace was already taken"));
         };
-        let (columns, pools) = first_trace(self.layout, &execution)?;
+        let (columns, pools) = first_trace(self.layout, &execution, self.rules)?;
         self.state = State::Pools(Box::new(pools));
         Ok(columns)
     }
@@ -81,7 +93,11 @@ impl Witness for CpuWitness<'_> {
     }
 }
 
-fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, Pools), TraceError> {
+fn first_trace(
+    layout: &Layout,
+    execution: &Execution,
+    rules: Rules,
+) -> Result<(Vec<Column>, Pools), TraceError> {
     let public = &execution.public_input;
     statement::check(public, layout)?;
     let length = layout.trace_length(public.n_steps)?;
@@ -105,7 +121,7 @@ fn first_trace(layout: &Layout, execution: &Execution) -> Result<(Vec<Column>, P
         false => None,
     };
 
-    cpu::write(layout, execution, &mut columns, &mut memory, &mut range_check)?;
+    cpu::write(layout, execution, rules, &mut columns, &mut memory, &mut range_check)?;
     memory.state_public(&public.public_memory);
     let segment = |builtin| Segment::new(builtin, layout, public, length);
     let private = &execution.private_input;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "every test file compiles this module and uses a part of it")]
 
+use std::collections::BTreeMap;
+
 use ashlar_cpu_air::{
     input::{
         BitwiseInstance, EcOpInstance, EcdsaInstance, Execution, KeccakInstance, Memory, MemorySegment,
@@ -177,13 +179,13 @@ fn range_check_bounds(layout: &Layout, shape: Shape) -> (u64, u64) {
 /// A run of n_steps that jumps in place, with random builtin instances.
 pub(crate) fn run(
     layout: &Layout,
-    dynamic_params: &std::collections::BTreeMap<String, u64>,
+    dynamic_params: &BTreeMap<String, u64>,
     n_steps: u64,
     shape: Shape,
 ) -> Execution {
     let length = layout.trace_length(n_steps).unwrap();
     let bounds = range_check_bounds(layout, shape);
-    let mut memory_segments: std::collections::BTreeMap<String, MemorySegment> = Default::default();
+    let mut memory_segments: BTreeMap<String, MemorySegment> = Default::default();
     let segment = |begin_addr, stop_ptr| MemorySegment { begin_addr, stop_ptr };
     memory_segments.insert("program".to_owned(), segment(1, 1));
     memory_segments.insert("execution".to_owned(), segment(FRAME, FRAME));
@@ -256,7 +258,9 @@ pub(crate) fn run(
     let cell = |address, value| PublicMemoryCell { address, value, page: 0 };
     let mut public_memory = vec![cell(1, Felt::from_u64(JUMP_IN_PLACE)), cell(FRAME, Felt::ZERO)];
     if shape.holes > 0 {
-        public_memory.push(cell(next + shape.holes, Felt::from_u64(77)));
+        // Every address needs a cell of the pool.
+        let cells = length / layout.column("mem_pool/addr").unwrap().step as u64;
+        public_memory.push(cell((next + shape.holes).min(cells), Felt::from_u64(77)));
     }
     Execution {
         public_input: PublicInput {
@@ -276,33 +280,36 @@ pub(crate) fn run(
 
 /// A run with its first trace.
 pub(crate) struct Traced<'a> {
-    pub(crate) public_input: PublicInput,
+    pub(crate) execution: Execution,
     pub(crate) witness: CpuWitness<'a>,
     pub(crate) first: Vec<Column>,
 }
 
-/// The smallest run of a layout whose pools have room, with `repetitions` of the largest component.
+/// The smallest run of a layout whose pools have room, with `repetitions` of the largest component. Of the holes there
+/// are as many as fit.
 pub(crate) fn smallest<'a>(
     layout: &'a Layout,
-    dynamic_params: &std::collections::BTreeMap<String, u64>,
-    mut shape: Shape,
+    dynamic_params: &BTreeMap<String, u64>,
+    shape: Shape,
     repetitions: u64,
 ) -> Traced<'a> {
     let rows_per_step = 16 * layout.cpu_component_step();
     let mut n_steps = (repetitions * layout.largest_component_period() / rows_per_step).max(16);
+    let mut execution = run(layout, dynamic_params, n_steps, shape);
     loop {
-        let execution = run(layout, dynamic_params, n_steps, shape);
-        let public_input = execution.public_input.clone();
-        let mut witness = CpuWitness::new(layout, execution);
+        let mut witness = CpuWitness::new(layout, execution.clone());
         match witness.first_trace() {
-            Ok(first) => return Traced { public_input, witness, first },
-            // Exactly as many holes as there are free cells.
+            Ok(first) => return Traced { execution, witness, first },
             Err(TraceError::HolesDoNotFit { pool: Pool::Memory, holes, free })
                 if shape.holes > holes - free =>
             {
-                shape.holes -= holes - free;
+                let public_memory = &mut execution.public_input.public_memory;
+                public_memory.last_mut().unwrap().address -= holes - free;
             }
-            Err(TraceError::HolesDoNotFit { .. }) if n_steps < 1 << 17 => n_steps *= 2,
+            Err(TraceError::HolesDoNotFit { .. }) if n_steps < 1 << 17 => {
+                n_steps *= 2;
+                execution = run(layout, dynamic_params, n_steps, shape);
+            }
             Err(error) => panic!("{}, {n_steps} steps: {error}", layout.name),
         }
     }
