@@ -53,12 +53,6 @@ impl Random {
         [point.x, point.y]
     }
 
-    /// 16-bit parts between the bounds of the run.
-    fn range_check(&mut self, parts: u32, (min, max): (u64, u64)) -> Felt {
-        let part = |random: &mut Random| min + random.word() % (max - min + 1);
-        (0..parts).fold(Felt::ZERO, |value, _| value * Felt::from_u64(1 << 16) + Felt::from_u64(part(self)))
-    }
-
     /// A valid signature by a random key of a random message.
     fn signature(&mut self, index: u64) -> EcdsaInstance {
         loop {
@@ -121,6 +115,25 @@ impl Random {
             }
         }
         ModInput { zero_value_address, instances }
+    }
+}
+
+/// Values of the range-check builtins: 16-bit parts between the bounds of the run, one after the other. Where all
+/// instances are given, no other cell may be left in which the unused values could stand.
+struct Parts {
+    bounds: (u64, u64),
+    count: u64,
+}
+
+impl Parts {
+    fn value(&mut self, parts: u32) -> Felt {
+        let (min, max) = self.bounds;
+        (0..parts).fold(Felt::ZERO, |value, _| {
+            // Coprime to the number of values, so that all are reached and neighbours differ.
+            let part = min + self.count * 7 % (max - min + 1);
+            self.count += 1;
+            value * Felt::from_u64(1 << 16) + Felt::from_u64(part)
+        })
     }
 }
 
@@ -194,6 +207,7 @@ pub(crate) fn run(
         memory_segments.entry(name.to_owned()).or_insert(segment(next, next));
     }
     let mut random = Random(n_steps);
+    let mut parts = Parts { bounds, count: 0 };
     let mut private_input = PrivateInput::default();
     for &builtin in layout.builtins() {
         let count = length / layout.row_ratio(builtin).unwrap();
@@ -213,14 +227,12 @@ pub(crate) fn run(
                     .collect();
             }
             Builtin::RangeCheck => {
-                private_input.range_check = each
-                    .map(|index| RangeCheckInstance { index, value: random.range_check(8, bounds) })
-                    .collect();
+                private_input.range_check =
+                    each.map(|index| RangeCheckInstance { index, value: parts.value(8) }).collect();
             }
             Builtin::RangeCheck96 => {
-                private_input.range_check96 = each
-                    .map(|index| RangeCheckInstance { index, value: random.range_check(6, bounds) })
-                    .collect();
+                private_input.range_check96 =
+                    each.map(|index| RangeCheckInstance { index, value: parts.value(6) }).collect();
             }
             Builtin::Ecdsa => private_input.ecdsa = each.map(|index| random.signature(index)).collect(),
             Builtin::Bitwise => {
