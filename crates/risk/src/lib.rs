@@ -18,9 +18,9 @@ mod json;
 mod models;
 mod proposal;
 mod record;
-mod witness;
 #[cfg(test)]
-mod witness_tests;
+mod soundness;
+mod witness;
 
 pub use decision::{
     BASIS_POINTS, Category, ConstraintValues, DIVERSIFIED_SHARE, Decision, MODEL_VERSION, Verdict,

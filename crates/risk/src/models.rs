@@ -104,8 +104,8 @@ pub fn run_model(proposals: &[Proposal]) -> Result<ModelRun, RiskError> {
     Ok(ModelRun { run, decisions })
 }
 
-/// Runs the program over a witness, right or wrong.
-pub(crate) fn run_witness(witness: &Witness) -> Result<Run, RiskError> {
+/// Runs the program over a witness.
+fn run_witness(witness: &Witness) -> Result<Run, RiskError> {
     let program = PROGRAM.as_ref().ok_or(RiskError::UnknownModel { version: MODEL_VERSION })?;
     let options = RunOptions {
         layout: LayoutChoice::Named(MODEL_LAYOUT.into()),

@@ -1,0 +1,93 @@
+//! The compiled program, word by word: its assertions, copies that lack one of them, and runs of either.
+
+use std::sync::LazyLock;
+
+use ashlar_cairo::{Arguments, CairoError, LayoutChoice, Limits, Program, Run, RunOptions};
+use ashlar_field::Felt;
+use serde_json::Value;
+
+use crate::{Model, models::MODEL_LAYOUT, witness::Witness};
+
+/// The flag of an instruction that asserts equality (Cairo whitepaper, section 4.4).
+const ASSERT_EQUAL: u64 = 1 << 62;
+/// The flag of an instruction that an immediate follows.
+const IMMEDIATE: u64 = 1 << 50;
+
+/// The program as compiled.
+pub(super) struct Compiled {
+    json: Value,
+    words: Vec<Felt>,
+    /// As it is proven.
+    pub(super) whole: Program,
+}
+
+/// The program of version 1.
+pub(super) static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
+    let compiled = Model::by_version(1).unwrap().compiled;
+    let whole = Program::from_bytes(compiled).unwrap();
+    Compiled { json: serde_json::from_slice(compiled).unwrap(), words: whole.words(), whole }
+});
+
+impl Compiled {
+    fn label(&self, name: &str) -> usize {
+        let address = &self.json["identifiers"][format!("__main__.{name}")]["pc"];
+        address.as_u64().unwrap() as usize
+    }
+
+    /// The addresses of all assertions from `main` to the tables.
+    pub(super) fn assertions(&self) -> Vec<usize> {
+        let mut assertions = Vec::new();
+        let mut address = self.label("main");
+        while address < self.label("score_tables") {
+            let word = self.words[address].to_u64().unwrap();
+            if word & ASSERT_EQUAL != 0 {
+                assertions.push(address);
+            }
+            address += if word & IMMEDIATE != 0 { 2 } else { 1 };
+        }
+        assertions
+    }
+
+    /// The same program, except that the instruction at this address asserts nothing.
+    pub(super) fn without(&self, address: usize) -> Program {
+        let word = self.words[address].to_u64().unwrap();
+        assert_ne!(word & ASSERT_EQUAL, 0, "there is no assertion at {address}");
+        let mut json = self.json.clone();
+        json["data"][address] = Value::String(format!("{:#x}", word & !ASSERT_EQUAL));
+        Program::from_bytes(&serde_json::to_vec(&json).unwrap()).unwrap()
+    }
+
+    /// What the program reads at this distance from the beginning of its tables: an entry, or a word of the code.
+    pub(super) fn table(&self, index: i64) -> Option<i64> {
+        let address = usize::try_from(self.label("score_tables") as i64 + index).ok()?;
+        self.words.get(address)?.to_u64()?.try_into().ok()
+    }
+}
+
+/// Why a run did not end.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The address of the assertion that failed; `None` for every other reason.
+    pub(super) assertion: Option<usize>,
+    /// The words of the machine.
+    pub(super) reason: CairoError,
+}
+
+/// Runs a program over a witness.
+pub(super) fn run(program: &Program, witness: &Witness) -> Result<Run, Refusal> {
+    let options = RunOptions {
+        layout: LayoutChoice::Named(MODEL_LAYOUT.into()),
+        limits: Limits { steps: 1 << 17, ..Limits::default() },
+        ..RunOptions::default()
+    };
+    let arguments = Arguments::ProgramInput(witness.program_input());
+    ashlar_cairo::run(program, &arguments, &options).map_err(|reason| {
+        let assertion = match &reason {
+            CairoError::ProgramFailed { place, message } if message.contains("ASSERT_EQ") => {
+                place.strip_prefix("pc 0:").and_then(|address| address.parse().ok())
+            }
+            _ => None,
+        };
+        Refusal { assertion, reason }
+    })
+}
