@@ -11,7 +11,7 @@ use ashlar_cairo::Run;
 use ashlar_field::Felt;
 
 use crate::{
-    Proposal, Row, Verdict, decide, output_record, parse_output,
+    Constraints, Proposal, Row, Verdict, decide, output_record, parse_output,
     soundness::{
         liars::{Liar, batch, equal_rows, every_telling, lies_that_break_more, proposal, row},
         program::{COMPILED, run},
@@ -33,9 +33,18 @@ const REDUNDANT: [(usize, &str); 2] = [
     (1792, "kind = 14"),
 ];
 
-/// Assertions in front of which no honest run comes: they put down the constant that the refusal of equal protocols
-/// compares, so that the run fails at the refusal.
+/// An assertion to which no honest run comes: it puts down the constant that the refusal of equal protocols
+/// compares.
 const ONLY_BEFORE_A_REFUSAL: [usize; 1] = [1642];
+
+/// Constants of the program that may be one more or one less without any effect on what it accepts.
+const UNSEEN_CONSTANTS: [(usize, &str); 3] = [
+    // `if (n == 1)` of `distinct_rows`: with `n == 0`, one call more compares no rows.
+    (1616, "+"),
+    // `assert 0 = 1`, which fails as 0 = 2 and as -1 = 1 too.
+    (1642, "+"),
+    (1644, "-"),
+];
 
 /// One proposal for every path through the program.
 fn proposals() -> Vec<(Verdict, Proposal)> {
@@ -66,7 +75,28 @@ fn proposals() -> Vec<(Verdict, Proposal)> {
         (Verdict::Diversification, with(|p| p.constraints.min_diversification = 3)),
         (Verdict::Volatility, with(|p| p.constraints.max_volatility = 3499)),
         (Verdict::Liquidity, with(|p| p.constraints.min_liquidity = 0)),
+        (Verdict::Liquidity, with(|p| p.rows[1].liquidity = 3)),
+        (Verdict::Accepted, at_the_bounds()),
     ]
+}
+
+/// An accepted proposal whose numbers are at their bounds, and whose first protocol is called like its score.
+fn at_the_bounds() -> Proposal {
+    let worst = Row {
+        utilisation: 10_000,
+        volatility: 10_000,
+        liquidity: 3,
+        audit: 0,
+        age: 0,
+        apy: 1_000_000,
+        ..row(95, 0)
+    };
+    let best = Row { utilisation: 0, volatility: 0, liquidity: 0, audit: 100, age: 65_535, ..row(11, 36) };
+    let between =
+        Row { utilisation: 4799, volatility: 499, liquidity: 2, audit: 50, age: 730, ..row(12, 270_000) };
+    let constraints =
+        Constraints { max_single: 10_000, max_volatility: 10_000, min_diversification: 1, min_liquidity: 3 };
+    Proposal { constraints, rows: vec![worst, best, between], ..proposal() }
 }
 
 fn honest(proposal: &Proposal) -> Witness {
@@ -95,6 +125,16 @@ fn assert_that_honest_witnesses_pass() {
 /// The addresses of the instructions that a run came to; the program begins at address 1 of the memory.
 fn visited(run: &Run) -> BTreeSet<usize> {
     run.execution.trace.iter().map(|registers| registers.pc as usize - 1).collect()
+}
+
+/// An honest witness for every path, and the instructions that its run came to.
+fn honest_runs() -> Vec<(Witness, BTreeSet<usize>)> {
+    let witnesses = proposals().into_iter().map(|(_, proposal)| honest(&proposal));
+    let with_run = |witness| {
+        let visited = visited(&run(&COMPILED.whole, &witness).unwrap());
+        (witness, visited)
+    };
+    witnesses.map(with_run).collect()
 }
 
 #[test]
@@ -131,14 +171,7 @@ fn every_liar_is_refused_by_one_assertion_and_would_prove_a_false_record_without
 
 #[test]
 fn every_assertion_that_an_honest_run_could_do_without_has_a_liar_against_it() {
-    let runs: Vec<(Witness, BTreeSet<usize>)> = proposals()
-        .iter()
-        .map(|(_, proposal)| {
-            let witness = honest(proposal);
-            let visited = visited(&run(&COMPILED.whole, &witness).unwrap());
-            (witness, visited)
-        })
-        .collect();
+    let runs = honest_runs();
     let (mut checking, mut unvisited) = (BTreeSet::new(), BTreeSet::new());
     for address in COMPILED.assertions() {
         let Some((witness, _)) = runs.iter().find(|(_, visited)| visited.contains(&address)) else {
@@ -159,6 +192,42 @@ fn every_assertion_that_an_honest_run_could_do_without_has_a_liar_against_it() {
     assert!(lied_to.is_subset(&needs_a_liar), "a liar names an assertion that defines a cell");
     assert!(redundant.is_subset(&checking));
     assert!(checking.len() > 100, "{checking:?}");
+}
+
+#[test]
+fn honest_runs_take_both_ways_of_every_branch_except_into_a_refusal() {
+    let visited: BTreeSet<usize> = honest_runs().into_iter().flat_map(|(_, visited)| visited).collect();
+    let untaken: Vec<usize> =
+        COMPILED.branches().into_iter().flatten().filter(|address| !visited.contains(address)).collect();
+    assert_eq!(untaken, ONLY_BEFORE_A_REFUSAL);
+}
+
+#[test]
+fn no_constant_can_be_one_more_or_one_less_unseen() {
+    let honest_runs = honest_runs();
+    let liars = liars::all();
+    // A liar's way through the program, as far as it would come without the assertion against it.
+    let lying_runs: Vec<BTreeSet<usize>> = liars
+        .iter()
+        .map(|liar| visited(&run(&COMPILED.without(liar.address), &liar.witness).unwrap()))
+        .collect();
+    let mut unseen = Vec::new();
+    for address in COMPILED.constants() {
+        for (sign, difference) in [("+", Felt::ONE), ("-", -Felt::ONE)] {
+            let changed = COMPILED.with_constant_off(address, difference);
+            let takes = |witness: &Witness, visited: &BTreeSet<usize>| {
+                visited.contains(&address).then(|| run(&changed, witness).is_ok())
+            };
+            let refuses_the_honest =
+                honest_runs.iter().any(|(witness, visited)| takes(witness, visited) == Some(false));
+            if !refuses_the_honest
+                && !liars.iter().zip(&lying_runs).any(|(liar, to)| takes(&liar.witness, to) == Some(true))
+            {
+                unseen.push((address, sign));
+            }
+        }
+    }
+    assert_eq!(unseen, UNSEEN_CONSTANTS);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::{Model, models::MODEL_LAYOUT, witness::Witness};
 const ASSERT_EQUAL: u64 = 1 << 62;
 /// The flag of an instruction that an immediate follows.
 const IMMEDIATE: u64 = 1 << 50;
+/// The flag of an instruction that jumps unless a cell is zero.
+const JUMP_UNLESS_ZERO: u64 = 1 << 57;
 
 /// The program as compiled.
 pub(super) struct Compiled {
@@ -34,26 +36,57 @@ impl Compiled {
         address.as_u64().unwrap() as usize
     }
 
-    /// The addresses of all assertions from `main` to the tables.
-    pub(super) fn assertions(&self) -> Vec<usize> {
-        let mut assertions = Vec::new();
+    /// The instructions from `main` to the tables: address, word, and the immediate behind it.
+    fn instructions(&self) -> Vec<(usize, u64, Option<Felt>)> {
+        let mut instructions = Vec::new();
         let mut address = self.label("main");
         while address < self.label("score_tables") {
             let word = self.words[address].to_u64().unwrap();
-            if word & ASSERT_EQUAL != 0 {
-                assertions.push(address);
-            }
-            address += if word & IMMEDIATE != 0 { 2 } else { 1 };
+            let immediate = (word & IMMEDIATE != 0).then(|| self.words[address + 1]);
+            instructions.push((address, word, immediate));
+            address += 1 + usize::from(immediate.is_some());
         }
-        assertions
+        instructions
+    }
+
+    /// The addresses of all assertions from `main` to the tables.
+    pub(super) fn assertions(&self) -> Vec<usize> {
+        let asserts = |(address, word, _)| (word & ASSERT_EQUAL != 0).then_some(address);
+        self.instructions().into_iter().filter_map(asserts).collect()
+    }
+
+    /// The addresses of all assertions from `main` to the tables that have a constant.
+    pub(super) fn constants(&self) -> Vec<usize> {
+        let constant = |(address, word, immediate): (usize, u64, Option<Felt>)| {
+            (word & ASSERT_EQUAL != 0 && immediate.is_some()).then_some(address)
+        };
+        self.instructions().into_iter().filter_map(constant).collect()
+    }
+
+    /// Where the conditional jumps from `main` to the tables lead: both addresses of each.
+    pub(super) fn branches(&self) -> Vec<[usize; 2]> {
+        let branch = |(address, word, immediate): (usize, u64, Option<Felt>)| {
+            let far = immediate.filter(|_| word & JUMP_UNLESS_ZERO != 0)? + Felt::from_u64(address as u64);
+            Some([address + 2, far.to_u64().unwrap() as usize])
+        };
+        self.instructions().into_iter().filter_map(branch).collect()
     }
 
     /// The same program, except that the instruction at this address asserts nothing.
     pub(super) fn without(&self, address: usize) -> Program {
         let word = self.words[address].to_u64().unwrap();
         assert_ne!(word & ASSERT_EQUAL, 0, "there is no assertion at {address}");
+        self.with_word(address, Felt::from_u64(word & !ASSERT_EQUAL))
+    }
+
+    /// The same program, except that the constant of this instruction is off by a difference.
+    pub(super) fn with_constant_off(&self, address: usize, difference: Felt) -> Program {
+        self.with_word(address + 1, self.words[address + 1] + difference)
+    }
+
+    fn with_word(&self, address: usize, word: Felt) -> Program {
         let mut json = self.json.clone();
-        json["data"][address] = Value::String(format!("{:#x}", word & !ASSERT_EQUAL));
+        json["data"][address] = Value::String(word.to_string());
         Program::from_bytes(&serde_json::to_vec(&json).unwrap()).unwrap()
     }
 

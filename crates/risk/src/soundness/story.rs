@@ -230,7 +230,7 @@ impl Story {
             output: Vec::new(),
             checked: Vec::new(),
         };
-        let mut at = |stage: Stage, account: &mut Account| match &self.lie {
+        let at = |stage: Stage, account: &mut Account| match &self.lie {
             Some((told_at, lie)) if *told_at == stage => lie(account),
             _ => {}
         };

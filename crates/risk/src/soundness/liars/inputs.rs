@@ -183,12 +183,9 @@ fn bounds() -> Vec<Liar> {
             "checked[11] = 10 - min_diversification",
             equal(12, 11, 4),
         ),
-        liar(
-            "two rows may name the same protocol",
-            1644,
-            "0 = 1",
-            told(0, |claim| claim.rows[2].protocol = claim.rows[0].protocol),
-        ),
+        same_protocol(0, 1),
+        same_protocol(0, 2),
+        same_protocol(1, 2),
         liar(
             "a utilisation may be 10001",
             1274,
@@ -247,6 +244,11 @@ fn bounds() -> Vec<Liar> {
             }),
         ),
     ]
+}
+
+fn same_protocol(first: usize, second: usize) -> Liar {
+    let story = told(0, |claim| claim.rows[second].protocol = claim.rows[first].protocol);
+    liar(format!("rows {first} and {second} may name the same protocol"), 1644, "0 = 1", story)
 }
 
 /// A class for which the lookup reads a small number out of the code in front of the tables.
