@@ -192,11 +192,14 @@ pub(super) struct Account {
     checked: Vec<Felt>,
 }
 
+/// What a lie does to the numbers computed so far.
+type Lie = Box<dyn Fn(&mut Account)>;
+
 /// A claim, the verdict on it, and the lie.
 pub(super) struct Story {
     claim: Claim,
     told: Told,
-    lie: Option<(Stage, Box<dyn Fn(&mut Account)>)>,
+    lie: Option<(Stage, Lie)>,
 }
 
 impl Story {
