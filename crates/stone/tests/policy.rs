@@ -3,10 +3,13 @@
 
 mod vectors;
 
-use ashlar_cpu_air::statement::StoneVersion;
+use ashlar_cpu_air::{
+    layout,
+    statement::{EntryForm, StatementError, StoneVersion},
+};
 use ashlar_fault::{Exit, Fault as _};
 use ashlar_hash::{ChannelHash, CommitmentHash};
-use ashlar_stone::{Allowed, Json, Policy, PolicyError, ProofFile, VerifyError, verify};
+use ashlar_stone::{Allowed, Json, Policy, PolicyError, ProofFile, StatementRule, VerifyError, verify};
 use vectors::fixtures;
 
 /// A proof with 18 queries, blow-up 4, one bit of grinding, steps 0, 4, 2, last layer 128, layout plain, 512 steps,
@@ -111,4 +114,52 @@ fn the_strict_policy_refuses_eighty_bit_hashes_and_few_queries() {
     assert!(matches!(error, PolicyError::NotAllowed { name: "commitment_hash", .. }), "{error}");
     let error = refusal(&Policy { commitment_hashes: Allowed::Any, ..Policy::strict(96) });
     assert!(matches!(error, PolicyError::TooFewBits { least: 96, got: 37, .. }), "{error}");
+}
+
+#[test]
+fn proofs_in_layouts_that_no_reference_proof_confirms_are_not_for_acting_on() {
+    let Allowed::Only(allowed) = Policy::strict(96).layouts else {
+        panic!("a strict policy names its layouts")
+    };
+    for name in layout::NAMES {
+        let unconfirmed = ["perpetual", "dex_with_bitwise", "all_cairo"].contains(&name);
+        assert_eq!(allowed.iter().any(|allowed| allowed == name), !unconfirmed, "{name}");
+    }
+}
+
+#[test]
+fn a_policy_for_one_layout_allows_no_other_and_none_that_it_did_not_allow_before() {
+    let stone = Policy::stone(StoneVersion::Stone6);
+    assert!(verify(&proof(), &stone.clone().with_layout("plain")).is_ok());
+    assert!(matches!(
+        refusal(&stone.clone().with_layout("small")),
+        PolicyError::NotAllowed { name: "layout", .. }
+    ));
+    let other = Policy { layouts: Allowed::Only(vec!["small".to_owned()]), ..stone };
+    let error = refusal(&other.with_layout("plain"));
+    assert!(matches!(error, PolicyError::NotAllowed { name: "layout", .. }), "{error}");
+}
+
+#[test]
+fn a_stop_pointer_past_the_capacity_is_refused_under_every_rule_that_somebody_may_act_on() {
+    let path = fixtures().join("small_512_fib/blake_vf10/proof.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let stop = &mut file["public_input"]["memory_segments"]["range_check"]["stop_ptr"];
+    *stop = (stop.as_u64().unwrap() + 512).into();
+    let json = Json::from_slice(file.to_string().as_bytes(), "proof.json").unwrap();
+    let forged = ProofFile::from_json(json, "proof.json").unwrap();
+    let stone = Policy::stone(StoneVersion::Stone6);
+    for statement in [
+        StatementRule::AnyForm,
+        StatementRule::Gate(EntryForm::Strict),
+        StatementRule::Gate(EntryForm::Relaxed),
+        StatementRule::Gate(EntryForm::Cairo1),
+    ] {
+        let refused = verify(&forged, &Policy { statement, ..stone.clone() }).unwrap_err();
+        assert!(
+            matches!(refused, VerifyError::Statement(StatementError::BuiltinCapacity { .. })),
+            "{statement:?}: {refused}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ mod support;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use ashlar_field::Felt;
-use ashlar_risk::Proposal;
+use ashlar_risk::{Proposal, decide};
 use ashlar_stone::{
     Allowed, HashChoice, Json, Optimize, Policy, ProveOptions, automatic_parameters, prove,
     read_public_input, read_run,
@@ -15,7 +15,9 @@ use ashlar_store::{
     AllocationStatus, ContentHash, DEFAULT_AGE, DEFAULT_BITS, DryRun, Error, Evidence, EvidenceKind,
     GateError, GatePolicy, Moment, PaddedFelt, Passage, Refusal, Store, examine,
 };
-use support::{ACCEPTED, REJECTED, accepted, outsider, proposal, record_proof, rejected, run_sql, store};
+use support::{
+    ACCEPTED, REJECTED, accepted, outsider, proposal, record, record_proof, rejected, run_sql, store,
+};
 
 async fn rehearse(store: &Store, proposal: &Proposal, evidence: &Evidence) -> Result<Passage, GateError> {
     store.pass_gate(proposal, Some(evidence), &GatePolicy::default(), Arc::new(DryRun)).await
@@ -311,4 +313,29 @@ fn bytes_that_are_no_proof_file_are_refused() {
     }
     let json = Json::from_slice(&ACCEPTED, "proof").unwrap();
     assert!(matches!(json, Json::Object(_)));
+}
+
+#[test]
+fn a_policy_of_few_bits_is_raised_unless_it_was_lowered_by_name() {
+    let few = Policy::strict(30);
+    let bits = |policy: &GatePolicy| policy.proof().least_conjectured_bits;
+    assert_eq!(bits(&GatePolicy::new(few.clone(), DEFAULT_AGE)), DEFAULT_BITS);
+    assert_eq!(bits(&GatePolicy::with_fewer_bits(few, DEFAULT_AGE)), 30);
+    assert_eq!(bits(&GatePolicy::new(Policy::strict(110), DEFAULT_AGE)), 110);
+}
+
+#[tokio::test]
+async fn one_proof_of_two_proposals_opens_for_the_one_it_accepts_and_for_no_other() {
+    let (_folder, store) = store().await;
+    let proposals = [accepted(), rejected(), proposal(9)];
+    for proposal in &proposals {
+        record(&store, proposal).await;
+    }
+    let evidence = consistent(support::proof_of_batch(&proposals[..2]));
+    let policy = GatePolicy::default();
+    let outcomes = store.pass_gate_together(&proposals, Some(&evidence), &policy, Arc::new(DryRun)).await;
+    let [opened, shut, other] = <[_; 3]>::try_from(outcomes).unwrap();
+    assert_eq!(opened.unwrap().admission.decision().proposal_id, decide(&proposals[0]).unwrap().proposal_id);
+    assert!(matches!(shut, Err(GateError::Refused(Refusal::RejectedProposal { .. }))), "{shut:?}");
+    assert!(matches!(other, Err(GateError::Refused(Refusal::OtherProposal { records: 2, .. }))), "{other:?}");
 }

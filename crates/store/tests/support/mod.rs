@@ -56,7 +56,11 @@ pub(crate) fn rejected() -> Proposal {
 }
 
 pub(crate) fn proof_of(proposal: &Proposal) -> Vec<u8> {
-    let run = run_model(std::slice::from_ref(proposal)).unwrap().run;
+    proof_of_batch(std::slice::from_ref(proposal))
+}
+
+pub(crate) fn proof_of_batch(proposals: &[Proposal]) -> Vec<u8> {
+    let run = run_model(proposals).unwrap().run;
     let layout = ashlar_cpu_air::layout::by_name(&run.execution.public_input.layout).unwrap();
     let steps = run.execution.public_input.n_steps;
     let chosen =
