@@ -7,12 +7,14 @@
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
+//! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `ci` | `check`, then `test` |
 //! | `ci-long` | every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
 mod error_pages;
+mod interoperability;
 mod references;
 mod sources;
 mod text_rules;
@@ -24,7 +26,7 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | \
     references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
-    [--memory MEGABYTES] | ci | ci-long";
+    [--memory MEGABYTES] | interoperability [LAYOUT]… | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         (Some("test"), more) => test(&root, more),
         (Some("bench"), more) => bench(&root, more),
         (Some("references"), more) => references::run(&root, more),
+        (Some("interoperability"), more) => interoperability::run(&root, more),
         (Some("ci-long"), []) => references::long_tier(&root),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),

@@ -8,7 +8,7 @@ use crate::{build_programs, cargo, program};
 const MEMORY_OF_THE_LONG_TIER: u64 = 6_000;
 
 /// The folder of the larger set, if it is there, else of the vectors that travel with the repository.
-fn vectors(root: &Path) -> PathBuf {
+pub(crate) fn vectors(root: &Path) -> PathBuf {
     larger_set(root).unwrap_or_else(|| root.join("fixtures/stone"))
 }
 
