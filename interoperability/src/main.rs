@@ -4,6 +4,8 @@
 //! `proof_hex`, so the bytes are taken apart here, by the transcript and the queries of swiftness itself, and put in
 //! place of everything that the annotations said. What is verified are the bytes.
 //!
+//! swiftness 1.0.0 does not look at the Merkle paths of FRI's inner layers; `fri_layers` does.
+//!
 //! | exit status | meaning |
 //! |---|---|
 //! | 0 | accepted; the bytes and the annotations say the same |
@@ -11,6 +13,8 @@
 //! | 2 | not verified: the file cannot be read, or bytes and annotations differ though both verify |
 
 mod bytes;
+mod committed;
+mod fri_layers;
 mod stream;
 
 use std::{fmt::Display, process::ExitCode};
@@ -75,9 +79,15 @@ fn work(arguments: &[String]) -> Result<Verdict, String> {
         Ok(proof) => proof,
         Err(error) => return Ok(Verdict::refused(error)),
     };
-    match from_bytes.verify::<Layout>(bits.into()) {
-        Err(error) => Ok(Verdict::refused(error)),
-        Ok(_) if from_bytes != annotated => Err("the bytes say something else than the annotations".into()),
-        Ok((program_hash, output)) => Ok(Verdict::Accepted { program_hash, output }),
+    let (program_hash, output) = match from_bytes.verify::<Layout>(bits.into()) {
+        Ok(statement) => statement,
+        Err(error) => return Ok(Verdict::refused(error)),
+    };
+    if let Err(error) = fri_layers::check::<Layout>(&from_bytes) {
+        return Ok(Verdict::refused(error));
     }
+    if from_bytes != annotated {
+        return Err("the bytes say something else than the annotations".into());
+    }
+    Ok(Verdict::Accepted { program_hash, output })
 }

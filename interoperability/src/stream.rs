@@ -5,16 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use starknet_crypto::Felt;
-use swiftness_air::{domains::StarkDomains, layout::LayoutTrait};
+use swiftness_air::layout::LayoutTrait;
 use swiftness_commitment::{table, vector};
 use swiftness_fri::types::LayerWitness;
-use swiftness_stark::{
-    commit::stark_commit, config::StarkConfig, queries::generate_queries, types::StarkProof,
-};
-use swiftness_transcript::transcript::Transcript;
+use swiftness_stark::types::StarkProof;
 
-use crate::bytes::Words;
+use crate::{
+    bytes::Words,
+    committed::{Committed, number},
+};
 
 /// The proof that `stream` is, for the statement and the parameters of `frame`; nothing else of `frame` is read.
 ///
@@ -24,20 +23,11 @@ pub(crate) fn read<Layout: LayoutTrait>(stream: &[u8], frame: &StarkProof) -> Re
     let mut words = Words::new(stream);
     let mut proof = frame.clone();
     commitments::<Layout>(&mut words, &mut proof)?;
-    let queries = queries::<Layout>(&proof)?;
+    let queries =
+        Committed::<Layout>::read(&proof)?.queries.into_iter().map(number).collect::<Result<_, _>>()?;
     witness(&mut words, &mut proof, queries)?;
     words.end()?;
     Ok(proof)
-}
-
-/// A number of the configuration.
-fn number(value: Felt) -> Result<usize, String> {
-    let digits = value.to_biguint().to_u64_digits();
-    match digits.as_slice() {
-        [] => Ok(0),
-        [digit] => usize::try_from(*digit).map_err(|error| error.to_string()),
-        _ => Err("a parameter has more than 64 bits".into()),
-    }
 }
 
 /// Roots, out-of-domain values, FRI's commitments and the nonce.
@@ -54,24 +44,6 @@ fn commitments<Layout: LayoutTrait>(words: &mut Words<'_>, proof: &mut StarkProo
     sent.fri.last_layer_coefficients = words.words(coefficients)?;
     sent.proof_of_work.nonce = words.number()?;
     Ok(())
-}
-
-/// The rows that the verifier asks for, each once.
-fn queries<Layout: LayoutTrait>(proof: &StarkProof) -> Result<BTreeSet<usize>, String> {
-    let StarkConfig { log_trace_domain_size, log_n_cosets, .. } = proof.config;
-    let domains = StarkDomains::new(log_trace_domain_size, log_n_cosets);
-    let digest = proof.public_input.get_hash(proof.config.n_verifier_friendly_commitment_layers);
-    let mut transcript = Transcript::new(digest);
-    stark_commit::<Layout>(
-        &mut transcript,
-        &proof.public_input,
-        &proof.unsent_commitment,
-        &proof.config,
-        &domains,
-    )
-    .map_err(|error| error.to_string())?;
-    let drawn = generate_queries(&mut transcript, proof.config.n_queries, domains.eval_domain_size);
-    drawn.into_iter().map(number).collect()
 }
 
 /// Cells and siblings of traces, composition and FRI's layers.
