@@ -86,7 +86,10 @@ impl Subject {
             2 => memory[index].page ^= u32::from(value),
             3 => drop(memory.remove(index)),
             4 => memory.insert(index, memory[index]),
-            _ => memory.swap(index, usize::from(value) % memory.len().min(256)),
+            _ => {
+                let other = usize::from(value) % memory.len();
+                memory.swap(index, other);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../../fuzz/src/cairo.rs"]
+#[allow(unreachable_pub, reason = "the fuzz package exports it")]
 mod cairo;
 
 use std::{fs, path::Path};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../../fuzz/src/risk.rs"]
+#[allow(unreachable_pub, reason = "the fuzz package exports it")]
 mod risk;
 
 use std::{fs, path::Path};

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../../fuzz/src/formats.rs"]
+#[allow(unreachable_pub, reason = "the fuzz package exports it")]
 mod formats;
 #[path = "../../../fuzz/src/verifier.rs"]
+#[allow(unreachable_pub, reason = "the fuzz package exports it")]
 mod verifier;
 
 use std::{fs, path::Path};
