@@ -3,6 +3,8 @@
 //! The bytes are a list of changes to a reference proof. Whatever they are, the verifier ends with a verdict, and it
 //! accepts nothing but the reference: neither other proof bytes nor another statement.
 
+use std::sync::OnceLock;
+
 use ashlar_cpu_air::{input::PublicInput, statement::StoneVersion};
 use ashlar_field::Felt;
 use ashlar_stone::{Json, Policy, ProofFile, ProofParameters, public_input_from_json, verify_parts};
@@ -26,6 +28,7 @@ const MOST_CHANGES: usize = 16;
 const WORD: usize = 32;
 
 /// A proof with all that the verifier is told.
+#[derive(Clone)]
 struct Subject {
     public_input: PublicInput,
     parameters: ProofParameters,
@@ -34,8 +37,14 @@ struct Subject {
 }
 
 impl Subject {
-    fn read(number: u8) -> Subject {
-        let (bytes, version) = REFERENCES[usize::from(number) % REFERENCES.len()];
+    /// A reference by its number; read once, because reading takes longer than verifying.
+    fn reference(number: u8) -> &'static Subject {
+        static READ: OnceLock<Vec<Subject>> = OnceLock::new();
+        let all = READ.get_or_init(|| REFERENCES.into_iter().map(Subject::read).collect());
+        &all[usize::from(number) % all.len()]
+    }
+
+    fn read((bytes, version): (&[u8], StoneVersion)) -> Subject {
         let json = Json::from_slice(bytes, "proof").expect("a fixture");
         let file = ProofFile::from_json(json, "proof").expect("a fixture");
         Subject {
@@ -152,8 +161,8 @@ fn swap_words(proof: &mut [u8], first: usize, second: usize) {
 /// The verifier, with a reference proof chosen by the first byte and changed by the others.
 pub fn verifier(data: &[u8]) {
     let Some((&number, changes)) = data.split_first() else { return };
-    let reference = Subject::read(number);
-    let mut subject = Subject::read(number);
+    let reference = Subject::reference(number);
+    let mut subject = reference.clone();
     for change in changes.chunks_exact(CHANGE).take(MOST_CHANGES) {
         let place = usize::from(u16::from_be_bytes([change[1], change[2]]));
         subject.change(change[0], place, u16::from_be_bytes([change[3], change[4]]));
