@@ -229,7 +229,7 @@ fn verdict(verifier: &Path, proof: &Path, bits: u64) -> Result<(Option<i32>, Str
 fn places(text: &str) -> Result<Vec<usize>, String> {
     let (_, digits) = hex_digits(text)?;
     let count = digits.len();
-    Ok(vec![63, 400, count / 2 | 1, count - 1])
+    Ok(vec![63, 400, (count / 2) | 1, count - 1])
 }
 
 /// Where the digits of `proof_hex` begin in a proof file, and the digits.
