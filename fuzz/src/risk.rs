@@ -7,7 +7,7 @@ pub fn proposals(data: &[u8]) {
     for proposal in parse_proposals(data).into_iter().flatten() {
         let text = proposal_to_json(&proposal).to_string();
         let again = parse_proposals(text.as_bytes()).expect("a proposal that was written");
-        assert_eq!(again, [proposal.clone()]);
+        assert_eq!(again, std::slice::from_ref(&proposal));
         assert_eq!(proposal_id(&again[0]), proposal_id(&proposal));
         if proposal.range_violation().is_none() {
             let _ = decide(&proposal);
