@@ -6,11 +6,16 @@
 //! | `check` | `texts`, formatting, lints |
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
+//! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
+//! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `ci` | `check`, then `test` |
+//! | `ci-long` | every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
 mod error_pages;
+mod interoperability;
+mod references;
 mod sources;
 mod text_rules;
 
@@ -19,8 +24,9 @@ use std::{
     process::{Command, ExitCode},
 };
 
-const USAGE: &str =
-    "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | ci";
+const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | \
+    references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
+    [--memory MEGABYTES] | interoperability [LAYOUT]… | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -32,6 +38,9 @@ fn main() -> ExitCode {
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
         (Some("bench"), more) => bench(&root, more),
+        (Some("references"), more) => references::run(&root, more),
+        (Some("interoperability"), more) => interoperability::run(&root, more),
+        (Some("ci-long"), []) => references::long_tier(&root),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),
     };
@@ -89,17 +98,25 @@ fn test(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
 }
 
 fn bench(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
-    let build = ["build", "--release", "--package", "ashlar-stone", "--bins"];
     let mut measure = vec!["run", "--release", "--package", "ashlar-lab", "--"];
-    let prover = target_folder(root).join("release/cpu_air_prover");
-    let prover = prover.to_string_lossy().into_owned();
+    let prover = program(root, "cpu_air_prover");
     let fixtures = root.join("fixtures/stone").to_string_lossy().into_owned();
     if more.is_empty() {
         measure.extend(["proofs", "--prover", &prover, "--vectors", &fixtures]);
     } else {
         measure.extend(more.iter().map(String::as_str));
     }
-    cargo(root, &build).and_then(|()| cargo(root, &measure)).map_err(|error| vec![error])
+    build_programs(root).and_then(|()| cargo(root, &measure)).map_err(|error| vec![error])
+}
+
+/// Builds the drop-in programs.
+fn build_programs(root: &Path) -> Result<(), String> {
+    cargo(root, &["build", "--release", "--package", "ashlar-stone", "--bins"])
+}
+
+/// The path of a drop-in program.
+fn program(root: &Path, name: &str) -> String {
+    target_folder(root).join("release").join(name).to_string_lossy().into_owned()
 }
 
 fn target_folder(root: &Path) -> PathBuf {

@@ -26,10 +26,11 @@ impl Source {
     }
 }
 
-/// Every Rust, TOML, SQL, Cairo and Markdown file under `crates`, `xtask`, `docs` and in the root, in path order.
+/// Every Rust, TOML, SQL, Cairo and Markdown file under `crates`, `xtask`, `docs`, the packages outside the workspace and
+/// in the root, in path order.
 pub(crate) fn read(root: &Path) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
-    for folder in ["crates", "xtask", "docs"] {
+    for folder in ["crates", "xtask", "docs", "fuzz/src", "fuzz/fuzz_targets", "interoperability/src"] {
         collect(root, &root.join(folder), true, &mut sources)?;
     }
     collect(root, root, false, &mut sources)?;

@@ -10,9 +10,13 @@ use std::{
 };
 
 use nix::sys::resource::{UsageWho, getrusage};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{LabError, Options, vectors::Case};
+use crate::{
+    LabError,
+    options::Options,
+    vectors::{Case, json},
+};
 
 /// What one run used.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +31,8 @@ pub(crate) struct Usage {
 
 /// Runs `arguments[0]` with the rest and prints its usage as JSON.
 pub(crate) fn child(arguments: &[String]) -> Result<(), LabError> {
-    let (program, rest) = arguments.split_first().ok_or_else(|| LabError::Usage(arguments.to_vec()))?;
+    let (program, rest) =
+        arguments.split_first().ok_or_else(|| LabError::Usage { got: arguments.to_vec() })?;
     let start = Instant::now();
     let output = Command::new(program)
         .args(rest)
@@ -42,43 +47,35 @@ pub(crate) fn child(arguments: &[String]) -> Result<(), LabError> {
         .map_err(|errno| LabError::Spawn { program: program.into(), source: errno.into() })?;
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 * 1e-6;
     let cpu = seconds(usage.user_time()) + seconds(usage.system_time());
-    println!("{}", json!({"cpu": cpu, "wall": wall, "peak_kib": usage.max_rss()}));
+    println!("{}", serde_json::json!({"cpu": cpu, "wall": wall, "peak_kib": usage.max_rss()}));
     Ok(())
 }
 
-/// Proves `case` once from the files in `inputs` and checks the bytes.
-pub(crate) fn prove(options: &Options, case: &Case, inputs: &Path) -> Result<Usage, LabError> {
+/// Runs a program with `words` in `folder` and says what it used. `variables` are added to the environment.
+///
+/// # Errors
+/// If it cannot be run, or ends with another status than 0: with what it said.
+pub(crate) fn run(
+    program: &Path,
+    words: &[String],
+    folder: &Path,
+    variables: &[(&str, String)],
+) -> Result<Usage, LabError> {
     let this = PathBuf::from("/proc/self/exe");
-    let out = inputs.join("measured_proof.json");
-    let variant = case.variant_directory();
     let mut command = Command::new(&this);
-    command.current_dir(inputs).arg("measure-child").arg(&options.prover);
-    for (flag, path) in [
-        ("--parameter_file", variant.join("cpu_air_params.json")),
-        ("--prover_config_file", variant.join("cpu_air_prover_config.json")),
-        ("--public_input_file", case.directory().join("air_public_input.json")),
-        ("--private_input_file", case.directory().join("air_private_input.json")),
-        ("--out_file", out.clone()),
-    ] {
-        command.arg(format!("{flag}={}", path.display()));
-    }
-    command.arg(format!("--n_threads={}", options.threads));
-    if case.is_stone5() {
-        command.arg("--stone_version=stone5");
-    }
+    command.current_dir(folder).arg("measure-child").arg(program).args(words);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().map_err(|source| LabError::Spawn { program: this, source })?;
     if !output.status.success() {
+        let what = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(LabError::Failed { what: case.name(), status: output.status.to_string(), stderr });
-    }
-    if case.proof_hex(&out)? != case.proof_hex(&variant.join("proof.json"))? {
-        return Err(LabError::WrongProof(case.name()));
+        return Err(LabError::Failed { what, status: output.status.to_string(), stderr });
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let usage: Value = serde_json::from_str(text.trim()).unwrap_or_default();
     let figure = |key: &str| {
         usage[key].as_f64().ok_or_else(|| LabError::Format {
-            place: format!("usage of {}", case.name()),
+            place: format!("usage of {}", program.display()),
             expected: "cpu, wall and peak_kib",
             got: text.to_string(),
         })
@@ -88,4 +85,38 @@ pub(crate) fn prove(options: &Options, case: &Case, inputs: &Path) -> Result<Usa
         wall_seconds: figure("wall")?,
         peak_megabytes: figure("peak_kib")? * 1024.0 / 1e6,
     })
+}
+
+/// The flags with which the drop-in prover proves a case from its working folder into [`PROOF`].
+pub(crate) fn prover_flags(case: &Case, threads: usize) -> Vec<String> {
+    let mut flags: Vec<String> = [
+        "--parameter_file=cpu_air_params.json",
+        "--prover_config_file=cpu_air_prover_config.json",
+        "--public_input_file=air_public_input.json",
+        "--private_input_file=air_private_input.json",
+    ]
+    .map(String::from)
+    .into();
+    flags.push(format!("--out_file={PROOF}"));
+    flags.push(format!("--n_threads={threads}"));
+    flags.extend(generation_flag(case));
+    flags
+}
+
+/// The file that [`prover_flags`] has the proof written to, in the working folder.
+pub(crate) const PROOF: &str = "made_proof.json";
+
+/// The flag without which both programs take a case for one of the current generation of Stone.
+pub(crate) fn generation_flag(case: &Case) -> Option<String> {
+    case.is_stone5().then(|| "--stone_version=stone5".to_owned())
+}
+
+/// Proves `case` once in its working folder and compares the proof's bytes.
+pub(crate) fn prove(options: &Options, case: &Case, folder: &Path) -> Result<Usage, LabError> {
+    let threads = options.threads.first().copied().unwrap_or(1);
+    let usage = run(&options.prover, &prover_flags(case, threads), folder, &[])?;
+    if json(&folder.join(PROOF))?["proof_hex"] != json(&case.proof_path())?["proof_hex"] {
+        return Err(LabError::WrongProof(case.name()));
+    }
+    Ok(usage)
 }

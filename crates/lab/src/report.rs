@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Options, machine, measure::Usage, vectors::Case};
+use crate::{machine, measure::Usage, options::Options, vectors::Case};
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
@@ -26,7 +26,7 @@ pub(crate) fn markdown(options: &Options, rows: &[(&Case, Vec<Usage>)]) -> Strin
         machine::date(),
         machine::description(),
         options.runs,
-        options.threads
+        options.threads.first().copied().unwrap_or(1)
     );
     let _ = writeln!(
         text,

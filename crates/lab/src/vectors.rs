@@ -7,13 +7,15 @@ use std::{
 
 use serde_json::Value;
 
-use crate::LabError;
+use crate::{LabError, options::Options};
 
 /// One variant of one case.
 pub(crate) struct Case {
     root: PathBuf,
     case: String,
     variant: String,
+    /// The layout of its public input.
+    pub(crate) layout: String,
     /// User CPU seconds and peak MB of C++ Stone, from the table in the folder's README.
     pub(crate) stone: Option<(f64, f64)>,
 }
@@ -39,7 +41,7 @@ impl Case {
         format!("{}/{}", self.case, self.variant)
     }
 
-    pub(crate) fn directory(&self) -> PathBuf {
+    fn directory(&self) -> PathBuf {
         self.root.join(&self.case)
     }
 
@@ -51,11 +53,27 @@ impl Case {
         self.variant.starts_with("stone5")
     }
 
-    /// Copies or unpacks trace and memory into a fresh working directory.
-    pub(crate) fn unpack(&self) -> Result<Scratch, LabError> {
+    /// The reference proof.
+    pub(crate) fn proof_path(&self) -> PathBuf {
+        self.variant_directory().join("proof.json")
+    }
+
+    /// A fresh directory with all files of the case, trace and memory unpacked: the private input names them
+    /// relatively, and a proof file repeats it.
+    pub(crate) fn working_folder(&self) -> Result<Scratch, LabError> {
         let path = std::env::temp_dir().join(format!("ashlar-lab-{}", std::process::id()));
         fs::create_dir_all(&path).map_err(LabError::file(&path))?;
         let scratch = Scratch(path);
+        let (case, variant) = (self.directory(), self.variant_directory());
+        for (folder, name) in [
+            (&case, "air_public_input.json"),
+            (&case, "air_private_input.json"),
+            (&variant, "cpu_air_params.json"),
+            (&variant, "cpu_air_prover_config.json"),
+        ] {
+            let source = folder.join(name);
+            fs::copy(&source, scratch.path().join(name)).map_err(LabError::file(&source))?;
+        }
         for name in ["trace.bin", "memory.bin"] {
             let (plain, packed) = (self.directory().join(name), self.directory().join(format!("{name}.gz")));
             let target = scratch.path().join(name);
@@ -67,44 +85,50 @@ impl Case {
                     .arg(&packed)
                     .output()
                     .map_err(|source| LabError::Spawn { program: "gzip".into(), source })?;
+                if !output.status.success() {
+                    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+                    let what = format!("unpacking {}", packed.display());
+                    return Err(LabError::Failed { what, status: output.status.to_string(), stderr });
+                }
                 fs::write(&target, output.stdout).map_err(LabError::file(&target))?;
             }
         }
         Ok(scratch)
     }
-
-    /// The `proof_hex` of a proof file.
-    pub(crate) fn proof_hex(&self, path: &Path) -> Result<String, LabError> {
-        let text = fs::read_to_string(path).map_err(LabError::file(path))?;
-        let proof: Value = serde_json::from_str(&text).map_err(|error| LabError::Format {
-            place: path.display().to_string(),
-            expected: "a proof file",
-            got: error.to_string(),
-        })?;
-        proof["proof_hex"].as_str().map(str::to_owned).ok_or_else(|| LabError::Format {
-            place: path.display().to_string(),
-            expected: "proof_hex",
-            got: "none".into(),
-        })
-    }
 }
 
-/// All cases under `root` that have a proof, sorted; only those named in `only` if it is not empty.
-pub(crate) fn find(root: &Path, only: &[String]) -> Result<Vec<Case>, LabError> {
-    let root = root.canonicalize().map_err(LabError::file(root))?;
+/// A JSON file.
+pub(crate) fn json(path: &Path) -> Result<Value, LabError> {
+    let text = fs::read_to_string(path).map_err(LabError::file(path))?;
+    serde_json::from_str(&text).map_err(|error| LabError::Format {
+        place: path.display().to_string(),
+        expected: "JSON",
+        got: error.to_string(),
+    })
+}
+
+/// The chosen cases that have a proof, sorted by name.
+pub(crate) fn find(options: &Options) -> Result<Vec<Case>, LabError> {
+    let root = options.vectors.canonicalize().map_err(LabError::file(&options.vectors))?;
     let table = fs::read_to_string(root.join("README.md")).unwrap_or_default();
     let mut cases = Vec::new();
     for case in directories(&root)? {
         for variant in directories(&root.join(&case))? {
             let name = format!("{case}/{variant}");
-            let wanted = only.is_empty() || only.contains(&name);
-            if wanted && root.join(&name).join("proof.json").exists() {
+            let named = |only: &String| *only == name || *only == case;
+            let wanted = options.only.is_empty() || options.only.iter().any(named);
+            if !wanted || !root.join(&name).join("proof.json").exists() {
+                continue;
+            }
+            let public = root.join(&case).join("air_public_input.json");
+            let layout = json(&public)?["layout"].as_str().unwrap_or_default().to_owned();
+            if options.layouts.is_empty() || options.layouts.contains(&layout) {
                 let stone = stone_figures(&table, &name);
-                cases.push(Case { root: root.clone(), case: case.clone(), variant, stone });
+                cases.push(Case { root: root.clone(), case: case.clone(), variant, layout, stone });
             }
         }
     }
-    Ok(cases)
+    if cases.is_empty() { Err(LabError::NothingToDo { vectors: root }) } else { Ok(cases) }
 }
 
 fn directories(path: &Path) -> Result<Vec<String>, LabError> {

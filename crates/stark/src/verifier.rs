@@ -1,7 +1,7 @@
 //! The verifier: every check of the protocol, in the order of the proof.
 //!
 //! Nothing in a proof or in validated parameters can make it panic or allocate more than a small multiple of the
-//! proof's own length (plus the query list, bounded by [`MAX_QUERIES`](crate::MAX_QUERIES)).
+//! proof's own length. Queries are drawn only as long as the rest of the proof can open them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -153,8 +153,11 @@ impl Verifier<'_> {
         let bound = self.parameters.fri.last_layer_degree_bound;
         let last = self.channel.receive_felts(Scope::FriLastLayer, format_args!("Coefficients"), bound)?;
         self.check_proof_of_work()?;
-        let mut queries = self.channel.draw_queries(self.parameters.fri.n_queries, layers.log_query_domain());
-        queries.dedup();
+        // Every query opens its rows of all three tables.
+        let width: usize = tables.iter().map(|table| table.shape.width).sum();
+        let words = 1u64.checked_shl(layers.first_step).and_then(|rows| rows.checked_mul(width as u64));
+        let queries =
+            self.channel.draw_queries(self.parameters.fri.n_queries, layers.log_query_domain(), words)?;
         self.channel.begin_query_phase();
 
         let mut values = self.open_quotient(&tables, quotient, &layers, first_zeta, &queries)?;
@@ -195,8 +198,6 @@ impl Verifier<'_> {
         queries: &[u64],
     ) -> Result<BTreeMap<u64, Felt>, VerifyError> {
         let step = layers.first_step;
-        let rows = 1u64.checked_shl(step).and_then(|rows| rows.checked_mul(queries.len() as u64));
-        self.channel.expect_words(Scope::TraceDecommitment(0), rows)?;
         let rows = queries.iter().flat_map(|&query| (query << step)..((query + 1) << step));
         let plans = tables.each_ref().map(|table| DecommitmentPlan::new(table.shape, rows.clone()));
         let mut opened = Vec::with_capacity(3);

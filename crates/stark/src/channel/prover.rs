@@ -126,7 +126,10 @@ impl ProverChannel {
 
     /// Draws `count` query positions below 2^`bits`, sorted, duplicates kept.
     pub(crate) fn draw_queries(&mut self, count: u64, bits: u32) -> Vec<u64> {
-        draw_queries(&mut self.randomness, &mut self.record, count, bits)
+        let mut queries: Vec<u64> =
+            (0..count).map(|index| draw_query(&mut self.randomness, &mut self.record, index, bits)).collect();
+        queries.sort_unstable();
+        queries
     }
 
     /// The 32 bytes that the proof of work starts from.
@@ -146,19 +149,9 @@ pub(super) fn draw_felt(
     value
 }
 
-pub(super) fn draw_queries(
-    randomness: &mut Randomness,
-    record: &mut Record,
-    count: u64,
-    bits: u32,
-) -> Vec<u64> {
-    let mut queries: Vec<u64> = (0..count)
-        .map(|index| {
-            let query = randomness.draw_number(bits);
-            record.drawn(Scope::QueryIndices, format_args!("{index}"), format_args!("Number({query})"));
-            query
-        })
-        .collect();
-    queries.sort_unstable();
-    queries
+/// Draws query number `index` below 2^`bits`.
+pub(super) fn draw_query(randomness: &mut Randomness, record: &mut Record, index: u64, bits: u32) -> u64 {
+    let query = randomness.draw_number(bits);
+    record.drawn(Scope::QueryIndices, format_args!("{index}"), format_args!("Number({query})"));
+    query
 }

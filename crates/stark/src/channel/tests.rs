@@ -6,8 +6,11 @@ use ashlar_field::{Felt, StandardBytes};
 use ashlar_hash::{ChannelHash, CommitmentHash, Digest, verify_nonce};
 use serde_json::Value;
 
-use super::randomness::Randomness;
-use crate::commitment::plan::{DecommitmentPlan, TableShape};
+use super::{randomness::Randomness, record::Record, verifier::VerifierChannel};
+use crate::{
+    VerifyError,
+    commitment::plan::{DecommitmentPlan, TableShape},
+};
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
@@ -229,5 +232,24 @@ fn four_numbers_come_from_one_block_of_a_byte_channel() {
     for chunk in block.0.chunks(8) {
         let expected = u64::from_be_bytes(chunk.try_into().unwrap());
         assert_eq!(numbers.draw_number(63), expected & (u64::MAX >> 1));
+    }
+}
+
+#[test]
+fn a_short_proof_ends_the_drawing_of_queries_however_many_are_asked_for() {
+    const WORDS_OF_A_QUERY: u64 = 25;
+    let proof = [0; 100 * 32];
+    for hash in [ChannelHash::Keccak256, ChannelHash::Blake256, ChannelHash::Poseidon3] {
+        let channel = || {
+            let randomness = Randomness::new(hash, Digest([0; 32])).unwrap();
+            VerifierChannel::new(randomness, Record::new(None), &proof)
+        };
+        let drawn = channel().draw_queries(4, 40, Some(WORDS_OF_A_QUERY)).unwrap();
+        assert_eq!(drawn.len(), 4);
+        // Drawing all of these would never end.
+        let error = channel().draw_queries(u64::MAX, 40, Some(WORDS_OF_A_QUERY)).unwrap_err();
+        assert!(matches!(error, VerifyError::ProofTooShort { position: 0, length: 3200, .. }), "{error}");
+        let error = channel().draw_queries(u64::MAX, 40, None).unwrap_err();
+        assert!(matches!(error, VerifyError::ProofTooShort { .. }), "{error}");
     }
 }

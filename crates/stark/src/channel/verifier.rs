@@ -1,12 +1,12 @@
 //! The receiving end of the channel: reads the proof, and refuses what is not one.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use ashlar_field::{Felt, MontgomeryBytes, StandardBytes};
 use ashlar_hash::Digest;
 
 use super::{
-    prover::{draw_felt, draw_queries},
+    prover::{draw_felt, draw_query},
     randomness::Randomness,
     record::{Payload, Printed, Record},
     scope::Scope,
@@ -189,9 +189,27 @@ impl<'a> VerifierChannel<'a> {
         draw_felt(&mut self.randomness, &mut self.record, scope, label)
     }
 
-    /// Draws `count` query positions below 2^`bits`, sorted, duplicates kept.
-    pub(crate) fn draw_queries(&mut self, count: u64, bits: u32) -> Vec<u64> {
-        draw_queries(&mut self.randomness, &mut self.record, count, bits)
+    /// Draws `count` query positions below 2^`bits`, and returns them ascending, each once.
+    ///
+    /// Each position is opened with `words` words of the proof, so the drawing ends where the rest of the proof cannot
+    /// open what is drawn already: else few bytes would buy the work of as many draws as the parameters allow.
+    ///
+    /// # Errors
+    /// [`VerifyError::ProofTooShort`], before memory of more than the proof's size is used.
+    pub(crate) fn draw_queries(
+        &mut self,
+        count: u64,
+        bits: u32,
+        words: Option<u64>,
+    ) -> Result<Vec<u64>, VerifyError> {
+        let mut queries = BTreeSet::new();
+        for index in 0..count {
+            if queries.insert(draw_query(&mut self.randomness, &mut self.record, index, bits)) {
+                let words = words.and_then(|words| words.checked_mul(queries.len() as u64));
+                self.expect_words(Scope::TraceDecommitment(0), words)?;
+            }
+        }
+        Ok(queries.into_iter().collect())
     }
 
     /// The 32 bytes that the proof of work starts from.

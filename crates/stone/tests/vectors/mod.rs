@@ -11,14 +11,27 @@ pub(crate) fn fixtures() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/stone"))
 }
 
+/// The folder of Integrity's example proofs that travel with the repository.
+pub(crate) fn integrity_fixtures() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/integrity"))
+}
+
 /// The folder of the larger set, from `ASHLAR_VECTORS` or next to the repository.
 pub(crate) fn larger_set() -> Option<PathBuf> {
+    larger("stone")
+}
+
+/// The folder of more of Integrity's example proofs, beside the larger set.
+pub(crate) fn larger_integrity_set() -> Option<PathBuf> {
+    larger("integrity")
+}
+
+fn larger(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ASHLAR_VECTORS").map_or_else(
         || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors").into(),
         PathBuf::from,
     );
-    let folder = root.join("stone");
-    folder.is_dir().then_some(folder)
+    Some(root.join(name)).filter(|folder| folder.is_dir())
 }
 
 /// One proof of a case.

@@ -1,0 +1,4 @@
+//! Fuzzes prover configs.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ashlar_fuzz::formats::prover_config(data));
