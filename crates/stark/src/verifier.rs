@@ -195,8 +195,13 @@ impl Verifier<'_> {
         queries: &[u64],
     ) -> Result<BTreeMap<u64, Felt>, VerifyError> {
         let step = layers.first_step;
-        let rows = 1u64.checked_shl(step).and_then(|rows| rows.checked_mul(queries.len() as u64));
-        self.channel.expect_words(Scope::TraceDecommitment(0), rows)?;
+        // The rows of all three tables must be there before anything of their size is allocated.
+        let width: usize = tables.iter().map(|table| table.shape.width).sum();
+        let cells = 1u64
+            .checked_shl(step)
+            .and_then(|rows| rows.checked_mul(queries.len() as u64))
+            .and_then(|rows| rows.checked_mul(width as u64));
+        self.channel.expect_words(Scope::TraceDecommitment(0), cells)?;
         let rows = queries.iter().flat_map(|&query| (query << step)..((query + 1) << step));
         let plans = tables.each_ref().map(|table| DecommitmentPlan::new(table.shape, rows.clone()));
         let mut opened = Vec::with_capacity(3);
@@ -237,14 +242,8 @@ impl Verifier<'_> {
         values: &BTreeMap<u64, Felt>,
     ) -> Result<BTreeMap<u64, Felt>, VerifyError> {
         let scope = Scope::FriDecommitment(layer.number);
-        let rows = || values.keys().map(|&index| index >> layer.step);
-        // Every row sends all its cells but those that folding gives.
-        let distinct_rows = rows().zip(rows().skip(1)).filter(|(a, b)| a != b).count() as u64 + 1;
-        let sent = distinct_rows
-            .checked_mul(commitment.shape.width as u64)
-            .and_then(|cells| cells.checked_sub(values.len() as u64));
-        self.channel.expect_words(scope, sent)?;
-        let plan = DecommitmentPlan::new(commitment.shape, rows());
+        let rows = values.keys().map(|&index| index >> layer.step);
+        let plan = DecommitmentPlan::new(commitment.shape, rows);
         let known: BTreeMap<(u64, usize), Felt> = values
             .iter()
             .map(|(&index, &value)| {
@@ -364,3 +363,6 @@ pub(crate) fn constraints_at_point(
     }
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests;
