@@ -3,10 +3,14 @@
 
 mod vectors;
 
-use ashlar_cpu_air::statement::StoneVersion;
+use ashlar_cpu_air::statement::{EntryForm, EntryRefusal, StatementError, StoneVersion};
 use ashlar_fault::{Exit, Fault as _};
 use ashlar_hash::{ChannelHash, CommitmentHash};
-use ashlar_stone::{Allowed, Json, Policy, PolicyError, ProofFile, VerifyError, verify};
+use ashlar_stark::ParametersError;
+use ashlar_stone::{
+    Allowed, InstanceError, Json, Policy, PolicyError, ProofFile, ProofParameters, StatementRule,
+    VerifyError, public_input_from_json, verify, verify_parts,
+};
 use vectors::fixtures;
 
 /// A proof with 18 queries, blow-up 4, one bit of grinding, steps 0, 4, 2, last layer 128, layout plain, 512 steps,
@@ -111,4 +115,64 @@ fn the_strict_policy_refuses_eighty_bit_hashes_and_few_queries() {
     assert!(matches!(error, PolicyError::NotAllowed { name: "commitment_hash", .. }), "{error}");
     let error = refusal(&Policy { commitment_hashes: Allowed::Any, ..Policy::strict(96) });
     assert!(matches!(error, PolicyError::TooFewBits { least: 96, got: 37, .. }), "{error}");
+}
+
+/// The verdict on the proof of a run of layout `small` after a change of its statement or parameters.
+fn verdict(
+    policy: &Policy,
+    change: impl FnOnce(&mut ashlar_cpu_air::input::PublicInput, &mut ProofParameters),
+) -> Result<(), VerifyError> {
+    let path = fixtures().join("small_512_fib/blake_vf10/proof.json");
+    let json = Json::from_slice(&std::fs::read(path).unwrap(), "proof.json").unwrap();
+    let file = ProofFile::from_json(json, "proof.json").unwrap();
+    let mut public_input = public_input_from_json(&file.public_input, "public_input").unwrap();
+    let mut parameters = ProofParameters::from_json(&file.proof_parameters, "proof_parameters").unwrap();
+    change(&mut public_input, &mut parameters);
+    verify_parts(&public_input, &parameters, &file.proof, policy, false).map(drop)
+}
+
+/// Cells beyond the capacity are ordinary memory: a run may claim instances there that nothing constrains.
+#[test]
+fn every_rule_for_acting_on_a_statement_refuses_builtins_beyond_the_trace_and_other_pages() {
+    for form in EntryForm::ALL {
+        let stone = Policy::stone(StoneVersion::Stone6);
+        let policy = Policy { statement: StatementRule::Gate(form), ..stone };
+        verdict(&policy, |_, _| ()).unwrap();
+        let error = verdict(&policy, |public, _| {
+            public.memory_segments.get_mut("range_check").unwrap().stop_ptr += 1000;
+        });
+        assert!(
+            matches!(error, Err(VerifyError::Statement(StatementError::BuiltinCapacity { .. }))),
+            "{form}: {error:?}"
+        );
+        let error = verdict(&policy, |public, _| public.public_memory[9].page = 1);
+        assert!(
+            matches!(
+                error,
+                Err(VerifyError::Statement(StatementError::Entry(EntryRefusal::OtherPages { cells: 1 })))
+            ),
+            "{form}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn parameters_for_another_trace_length_are_refused_before_their_bits_are_counted() {
+    let error = verdict(&Policy::strict(96), |_, parameters| {
+        parameters.stark.commitment_hash = CommitmentHash::Poseidon3;
+        parameters.stark.verifier_friendly_commitment_hash = CommitmentHash::Poseidon3;
+        parameters.stark.channel_hash = ChannelHash::Poseidon3;
+        parameters.stark.fri.last_layer_degree_bound *= 2;
+    });
+    assert!(matches!(error, Err(VerifyError::Parameters(ParametersError::FriDegree { .. }))), "{error:?}");
+}
+
+#[test]
+fn a_layout_that_the_generation_defines_inconsistently_is_refused() {
+    let refused = |version| {
+        let error = verdict(&Policy::stone(version), |public, _| public.layout = "all_cairo".into());
+        matches!(error, Err(VerifyError::Instance(InstanceError::OtherGeneration { .. })))
+    };
+    assert!(refused(StoneVersion::Stone6));
+    assert!(!refused(StoneVersion::Stone5));
 }
