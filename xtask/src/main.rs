@@ -6,11 +6,14 @@
 //! | `check` | `texts`, formatting, lints |
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
+//! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
 //! | `ci` | `check`, then `test` |
 #![forbid(unsafe_code)]
 
 mod dependencies;
 mod error_pages;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod sources;
 mod text_rules;
 
@@ -20,7 +23,8 @@ use std::{
 };
 
 const USAGE: &str =
-    "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | ci";
+    "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB]
+                   | mutants [PACKAGE…] [--only=TEXT] | ci";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
         (Some("bench"), more) => bench(&root, more),
+        (Some("mutants"), more) => mutants(&root, more),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),
     };
@@ -100,6 +105,20 @@ fn bench(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
         measure.extend(more.iter().map(String::as_str));
     }
     cargo(root, &build).and_then(|()| cargo(root, &measure)).map_err(|error| vec![error])
+}
+
+#[cfg(feature = "mutants")]
+fn mutants(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
+    mutants::run(root, &target_folder(root), more).map_err(|error| vec![error])
+}
+
+/// The same again with the parser that it needs and nothing else does.
+#[cfg(not(feature = "mutants"))]
+fn mutants(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
+    let mut arguments =
+        vec!["run", "--quiet", "--package", "xtask", "--features", "mutants", "--", "mutants"];
+    arguments.extend(more.iter().map(String::as_str));
+    cargo(root, &arguments).map_err(|error| vec![error])
 }
 
 fn target_folder(root: &Path) -> PathBuf {
