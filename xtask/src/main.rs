@@ -8,6 +8,7 @@
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
+//! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
 //! | `ci` | `check`, then `test` |
 //! | `ci-long` | every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
@@ -15,6 +16,8 @@
 mod dependencies;
 mod error_pages;
 mod interoperability;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod references;
 mod sources;
 mod text_rules;
@@ -26,7 +29,7 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | \
     references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
-    [--memory MEGABYTES] | interoperability [LAYOUT]… | ci | ci-long";
+    [--memory MEGABYTES] | interoperability [LAYOUT]… | mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
         (Some("ci-long"), []) => references::long_tier(&root),
+        (Some("mutants"), more) => mutants(&root, more),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),
     };
@@ -117,6 +121,20 @@ fn build_programs(root: &Path) -> Result<(), String> {
 /// The path of a drop-in program.
 fn program(root: &Path, name: &str) -> String {
     target_folder(root).join("release").join(name).to_string_lossy().into_owned()
+}
+
+#[cfg(feature = "mutants")]
+fn mutants(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
+    mutants::run(root, &target_folder(root), more).map_err(|error| vec![error])
+}
+
+/// The same again with the parser that it needs and nothing else does.
+#[cfg(not(feature = "mutants"))]
+fn mutants(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
+    let mut arguments =
+        vec!["run", "--quiet", "--package", "xtask", "--features", "mutants", "--", "mutants"];
+    arguments.extend(more.iter().map(String::as_str));
+    cargo(root, &arguments).map_err(|error| vec![error])
 }
 
 fn target_folder(root: &Path) -> PathBuf {

@@ -127,3 +127,20 @@ impl Air for CpuAir {
         Some(parameters)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_memory_beyond_its_cells_of_the_trace_has_no_product() {
+        let (point, fold) = (Felt::from_u64(1000), Felt::from_u64(7));
+        let memory = |cells: u64| PublicMemory {
+            cells: (1..=cells).map(|address| [Felt::from_u64(address), Felt::ONE]).collect(),
+            capacity: 4,
+        };
+        assert!(memory(4).product(point, fold).is_some());
+        assert_eq!(memory(5).product(point, fold), None);
+        assert_eq!(memory(0).product(point, fold), None);
+    }
+}

@@ -145,7 +145,8 @@ fn degenerate_interaction_elements_are_refused_without_a_panic() {
     // z equals address + λ·value of the public cell (1, 1).
     assert_eq!(air.parameters(&[one + one, one, one]), None);
     assert!(air.parameters(&[one + one, Felt::ZERO, one]).is_some());
-    assert_eq!(air.parameters(&[one]), None);
+    // Too few elements, which would not be degenerate.
+    assert_eq!(air.parameters(&[one + one]), None);
 }
 
 /// The rows of a domain, N flags; panics if congruences overlap or the excluded ones are not included.
@@ -340,4 +341,66 @@ fn an_operand_read_from_the_cells_of_the_public_memory_is_refused() {
         matches!(error, Err(LayoutError::BadPlacement { column: "cpu/operands/mem_op1/addr", .. })),
         "{error:?}"
     );
+}
+
+#[test]
+fn steps_and_units_beyond_stones_limits_are_refused() {
+    let error = Layout::dynamic(&changed(&[("cpu_component_step", 512)])).unwrap_err();
+    assert!(
+        matches!(error, LayoutError::BadParameter { name: "cpu_component_step", got: 512, .. }),
+        "{error}"
+    );
+    // With a unit of half a CPU step, only two of its four accesses have cells of their own.
+    let mut half = changed(&[
+        ("memory_units_row_ratio", 8),
+        ("cpu__decode__mem_inst_suboffset", 1),
+        ("cpu__operands__mem_dst_suboffset", 1),
+        ("cpu__operands__mem_op0_suboffset", 1),
+        ("cpu__operands__mem_op1_suboffset", 1),
+    ]);
+    half.iter_mut().filter(|(name, _)| name.starts_with("uses_")).for_each(|(_, uses)| *uses = 0);
+    let error = Layout::dynamic(&half).unwrap_err();
+    assert!(
+        matches!(error, LayoutError::BadParameter { name: "memory_units_row_ratio", got: 8, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn cells_off_the_grid_of_their_component_are_refused() {
+    for (name, value, column, reason) in [
+        ("range_check_units_row_ratio", 3, "range_check16_pool", "power of two"),
+        ("cpu__decode__off0_suboffset", 16, "cpu/decode/off0", "below the step 16"),
+    ] {
+        let error = Layout::dynamic(&changed(&[(name, value)])).unwrap_err();
+        assert!(matches!(error, LayoutError::BadPlacement { column: at, .. } if at == column), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn cells_beyond_the_trace_are_refused() {
+    let length = 8192 * 16;
+    let verdict = |name: &'static str, value: u64| {
+        let parameters = changed(&[("uses_bitwise_builtin", 0), (name, value)]);
+        Layout::dynamic(&parameters).unwrap().trace_length(8192)
+    };
+    for (name, most, least_refused) in
+        [("diluted_pool_offset", length - 1, length), ("diluted_units_row_ratio", length, 2 * length)]
+    {
+        assert_eq!(verdict(name, most), Ok(length));
+        let error = verdict(name, least_refused).unwrap_err();
+        assert!(
+            matches!(error, LayoutError::BadPlacement { column, .. } if column.starts_with("diluted")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_builtin_that_is_not_in_use_has_no_instances() {
+    let layout = Layout::dynamic(&changed(&[("uses_pedersen_builtin", 0)])).unwrap();
+    assert!(layout.segments.contains(&"pedersen") && !layout.has(Builtin::Pedersen));
+    assert_eq!(layout.row_ratio(Builtin::Pedersen), None);
+    assert!(layout.row_ratio(Builtin::Ecdsa).is_some());
 }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_cpu_air::{
+    air::CpuAir,
     input::{MemorySegment, PublicInput, PublicMemoryCell},
-    layout::{self, Layout},
+    layout::{self, Layout, LayoutError},
     statement::{
         self, EntryForm, EntryRefusal, PageHash, PointerSide, StatementError, StoneVersion, check, check_gate,
     },
@@ -68,6 +69,43 @@ fn range_check_bounds_out_of_order_or_range_are_refused() {
     for (rc_min, rc_max) in [(0, 1 << 16), (5, 5), (6, 5), (u64::MAX, 0), (0, u64::MAX)] {
         assert_eq!(bounds(rc_min, rc_max), StatementError::RangeCheckBounds { rc_min, rc_max });
     }
+}
+
+#[test]
+fn what_stone_refuses_passes_no_gate_and_makes_no_air() {
+    let expected = StatementError::RangeCheckBounds { rc_min: 9, rc_max: 9 };
+    let forge = |public: &mut PublicInput| (public.rc_min, public.rc_max) = (9, 9);
+    assert_eq!(refusal(forge), expected);
+    let (mut public, layout) = small();
+    forge(&mut public);
+    assert_eq!(CpuAir::new(layout, &public).unwrap_err(), expected);
+}
+
+#[test]
+fn a_seed_of_steps_that_are_no_power_of_two_is_refused() {
+    let (mut public, layout) = small();
+    public.n_steps = 1000;
+    let error = statement::seed(&public, layout, StoneVersion::Stone6, 0, PageHash::Keccak256).unwrap_err();
+    let expected = LayoutError::StepsNotPowerOfTwo { got: 1000 };
+    assert_eq!(error, StatementError::TraceLength(expected));
+}
+
+#[test]
+fn a_segment_that_ends_before_it_begins_is_refused() {
+    let (public, _) = small();
+    for name in ["execution", "output", "pedersen"] {
+        let MemorySegment { begin_addr, .. } = public.memory_segments[name];
+        let stop_ptr = begin_addr - 1;
+        let error = refusal(|public| segment(public, name).stop_ptr = stop_ptr);
+        assert!(
+            matches!(error, StatementError::SegmentUnordered { segment, .. } if segment == name),
+            "{error}"
+        );
+    }
+    let (mut public, layout) = small();
+    segment(&mut public, "pedersen").stop_ptr = 0;
+    let error = statement::builtin_usage(&public, layout).unwrap_err();
+    assert!(matches!(error, StatementError::SegmentUnordered { segment: "pedersen", .. }), "{error}");
 }
 
 #[test]
@@ -162,6 +200,25 @@ fn a_stop_pointer_beyond_the_builtins_capacity_is_refused() {
 }
 
 #[test]
+fn a_builtin_may_be_used_up_to_its_capacity_and_no_further() {
+    let (public, layout) = small();
+    for usage in statement::builtin_usage(&public, layout).unwrap() {
+        let (name, cells) = (usage.builtin.segment(), usage.builtin.cells_per_instance());
+        let verdict = |instances: u64| {
+            let mut public = public.clone();
+            let segment = segment(&mut public, name);
+            segment.stop_ptr = segment.begin_addr + instances * cells;
+            statement::builtin_usage(&public, layout)
+        };
+        let full = verdict(usage.capacity).unwrap();
+        assert!(full.iter().any(|full| full.builtin == usage.builtin && full.instances == usage.capacity));
+        let (capacity, instances) = (usage.capacity, usage.capacity + 1);
+        let expected = StatementError::BuiltinCapacity { segment: name, capacity, instances };
+        assert_eq!(verdict(instances), Err(expected));
+    }
+}
+
+#[test]
 fn hostile_stop_pointers_are_refused_without_overflow() {
     let error = refusal(|public| segment(public, "range_check").stop_ptr = u64::MAX);
     assert!(matches!(error, StatementError::BuiltinCapacity { segment: "range_check", .. }), "{error}");
@@ -229,6 +286,40 @@ fn a_builtin_pointer_that_is_not_on_the_stack_is_refused() {
         entry(error),
         EntryRefusal::BuiltinPointer { segment: "range_check", side: PointerSide::Begin, .. }
     ));
+}
+
+#[test]
+fn a_final_frame_that_leaves_no_room_for_the_builtin_pointers_is_refused() {
+    let (public, layout) = small();
+    let frame = public.memory_segments["execution"].begin_addr;
+    for got in [frame, frame + 3, 2] {
+        let mut public = public.clone();
+        segment(&mut public, "execution").stop_ptr = got;
+        let refused = statement::claim(&public, layout, EntryForm::Strict).unwrap_err();
+        let expected = EntryRefusal::AddressTooSmall { name: "final ap", minimum: frame + 4, got };
+        assert_eq!(refused, expected);
+    }
+}
+
+#[test]
+fn an_output_that_ends_before_it_begins_is_refused_by_every_form() {
+    let (mut public, layout) = small();
+    let output = segment(&mut public, "output");
+    output.stop_ptr = output.begin_addr - 1;
+    let (minimum, got) = (output.begin_addr, output.stop_ptr);
+    let forms = statement::classify(&public, layout);
+    // The strict form has already found a stop pointer that is not on the stack.
+    assert!(matches!(forms.strict, Err(EntryRefusal::BuiltinPointer { segment: "output", .. })));
+    let expected = EntryRefusal::AddressTooSmall { name: "output stop pointer", minimum, got };
+    assert_eq!([forms.relaxed, forms.cairo1], [Err(expected.clone()), Err(expected)]);
+}
+
+#[test]
+fn cairo1_demands_that_the_program_begins_at_address_1() {
+    let (mut public, layout) = small();
+    segment(&mut public, "program").begin_addr = 2;
+    let refused = statement::classify(&public, layout).cairo1.unwrap_err();
+    assert_eq!(refused, EntryRefusal::InitialPc { got: 2 });
 }
 
 #[test]

@@ -63,6 +63,14 @@ impl Model {
     pub fn by_version(version: u64) -> Result<&'static Model, RiskError> {
         MODELS.iter().find(|model| model.version == version).ok_or(RiskError::UnknownModel { version })
     }
+
+    /// A run of any other program decides nothing.
+    fn check_program(&self, got: Felt) -> Result<(), RiskError> {
+        if got != self.program_hash {
+            return Err(RiskError::ProgramHash { form: EntryForm::Strict, expected: self.program_hash, got });
+        }
+        Ok(())
+    }
 }
 
 /// A finished run of a model's program over a batch.
@@ -93,14 +101,9 @@ pub fn run_model(proposals: &[Proposal]) -> Result<ModelRun, RiskError> {
         .zip(&decisions)
         .flat_map(|(proposal, decision)| output_record(proposal, decision))
         .collect();
-    if let Some(position) = first_difference(&run.output, &expected) {
-        return Err(RiskError::OutputDiffers { position });
-    }
-    let model = Model::by_version(MODEL_VERSION)?;
-    let got = run.forms.strict.as_ref().map_or(Felt::ZERO, |claim| claim.program.hash().0);
-    if got != model.program_hash {
-        return Err(RiskError::ProgramHash { form: EntryForm::Strict, expected: model.program_hash, got });
-    }
+    check_output(&run.output, &expected)?;
+    let program = run.forms.strict.as_ref().map_or(Felt::ZERO, |claim| claim.program.hash().0);
+    Model::by_version(MODEL_VERSION)?.check_program(program)?;
     Ok(ModelRun { run, decisions })
 }
 
@@ -116,8 +119,41 @@ fn run_witness(witness: &Witness) -> Result<Run, RiskError> {
     Ok(ashlar_cairo::run(program, &arguments, &options)?)
 }
 
-/// The first position at which two outputs differ, their lengths included.
-fn first_difference(got: &[Felt], expected: &[Felt]) -> Option<usize> {
-    let common = got.iter().zip(expected).position(|(a, b)| a != b);
-    common.or_else(|| (got.len() != expected.len()).then(|| got.len().min(expected.len())))
+/// The outputs must be equal, their lengths included.
+fn check_output(got: &[Felt], expected: &[Felt]) -> Result<(), RiskError> {
+    let common = got.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    if common < got.len().max(expected.len()) {
+        return Err(RiskError::OutputDiffers { position: common });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_other_than_the_references_is_refused_where_it_differs() {
+        let output = [1, 2, 3].map(Felt::from_u64);
+        assert!(check_output(&output, &output).is_ok());
+        for (got, expected) in [([1, 2, 4], 2), ([0, 2, 3], 0)] {
+            let error = check_output(&got.map(Felt::from_u64), &output).unwrap_err();
+            assert!(
+                matches!(error, RiskError::OutputDiffers { position } if position == expected),
+                "{error}"
+            );
+        }
+        for (got, expected) in [(&output[..2], &output[..]), (&output[..], &output[..2])] {
+            let error = check_output(got, expected).unwrap_err();
+            assert!(matches!(error, RiskError::OutputDiffers { position: 2 }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_run_of_another_program_is_refused() {
+        let model = Model::by_version(MODEL_VERSION).unwrap();
+        assert!(model.check_program(model.program_hash).is_ok());
+        let error = model.check_program(model.program_hash + Felt::ONE).unwrap_err();
+        assert!(matches!(error, RiskError::ProgramHash { .. }), "{error}");
+    }
 }

@@ -57,3 +57,16 @@ impl EvaluationDomain {
         self.generator.pow(reverse_bits(position, self.log_n_cosets))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_of_more_points_than_an_index_can_number_does_not_exist() {
+        assert!(EvaluationDomain::new(60, 2).is_some());
+        for (log_trace_length, log_n_cosets) in [(60, 3), (0, 63), (63, 0), (1, u32::MAX), (u32::MAX, 1)] {
+            assert!(EvaluationDomain::new(log_trace_length, log_n_cosets).is_none());
+        }
+    }
+}

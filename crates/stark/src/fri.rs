@@ -115,4 +115,18 @@ mod tests {
             assert_eq!(fold_row(&values, row << step, log_size, zeta), expected, "row {row}");
         }
     }
+
+    #[test]
+    fn every_layer_is_as_much_smaller_as_the_one_before_it_folds() {
+        let mut parameters = crate::parameters::tests::parameters();
+        parameters.fri.fri_step_list = vec![2, 3, 1];
+        parameters.log_n_cosets = 2;
+        let layers = FriLayers::new(&parameters, 10);
+        let committed =
+            [FriLayer { number: 1, log_size: 10, step: 3 }, FriLayer { number: 2, log_size: 7, step: 1 }];
+        assert_eq!((layers.log_domain, layers.first_step, layers.log_last), (12, 2, 6));
+        assert_eq!(layers.committed, committed);
+        assert_eq!(layers.log_query_domain(), 10);
+        assert_eq!(layers.committed[0].shape(), TableShape { log_rows: 7, width: 8 });
+    }
 }

@@ -292,4 +292,4 @@ impl FriParameters {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

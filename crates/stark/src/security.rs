@@ -92,3 +92,6 @@ impl StarkParameters {
         n_constraints as f64 + 3.0 * length + mask_size as f64 * (length + 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

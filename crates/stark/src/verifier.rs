@@ -238,14 +238,8 @@ impl Verifier<'_> {
         values: &BTreeMap<u64, Felt>,
     ) -> Result<BTreeMap<u64, Felt>, VerifyError> {
         let scope = Scope::FriDecommitment(layer.number);
-        let rows = || values.keys().map(|&index| index >> layer.step);
-        // Every row sends all its cells but those that folding gives.
-        let distinct_rows = rows().zip(rows().skip(1)).filter(|(a, b)| a != b).count() as u64 + 1;
-        let sent = distinct_rows
-            .checked_mul(commitment.shape.width as u64)
-            .and_then(|cells| cells.checked_sub(values.len() as u64));
-        self.channel.expect_words(scope, sent)?;
-        let plan = DecommitmentPlan::new(commitment.shape, rows());
+        let rows = values.keys().map(|&index| index >> layer.step);
+        let plan = DecommitmentPlan::new(commitment.shape, rows);
         let known: BTreeMap<(u64, usize), Felt> = values
             .iter()
             .map(|(&index, &value)| {
@@ -365,3 +359,6 @@ pub(crate) fn constraints_at_point(
     }
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests;

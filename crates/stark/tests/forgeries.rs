@@ -5,7 +5,9 @@ mod fibonacci;
 
 use ashlar_field::Felt;
 use ashlar_stark::{
-    ParametersError, ProveError, ProveOptions, Scope, StarkParameters, VerifyError, prove, verify,
+    FriParameters, ParametersError, ProveError, ProveOptions, Scope, StarkParameters, VerifyError,
+    air::{Air, ConstraintSystem},
+    prove, verify,
 };
 use fibonacci::{Fibonacci, NoTrace, parameters};
 
@@ -40,12 +42,21 @@ impl Made {
         verify(&self.air, SEED, &self.parameters, proof, None).map(|_| ())
     }
 
+    /// The bytes of the messages whose annotation contains this.
+    fn ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
+        let lines = self.lines.iter().filter(|line| line.contains(text));
+        lines
+            .filter_map(|line| {
+                let (range, _) = line.strip_prefix("P->V[")?.split_once(']')?;
+                let (start, end) = range.split_once(':')?;
+                Some(start.parse().ok()?..end.parse().ok()?)
+            })
+            .collect()
+    }
+
     /// The bytes of the first message whose annotation contains this.
     fn range(&self, text: &str) -> std::ops::Range<usize> {
-        let line = self.lines.iter().find(|line| line.starts_with("P->V") && line.contains(text)).unwrap();
-        let (range, _) = line.strip_prefix("P->V[").unwrap().split_once(']').unwrap();
-        let (start, end) = range.split_once(':').unwrap();
-        start.parse().unwrap()..end.parse().unwrap()
+        self.ranges(text)[0].clone()
     }
 
     /// The verdict on a proof with the lowest bit of that message flipped.
@@ -99,6 +110,24 @@ fn a_flipped_layer_root_or_coefficient_breaks_the_proof_of_work_or_the_openings(
 }
 
 #[test]
+fn a_last_layer_that_is_not_what_the_layers_fold_to_is_rejected() {
+    for steps in [&[0][..], &[1], &[0, 1]] {
+        let air = Fibonacci::new(3, 1, 5);
+        let mut parameters = parameters(3, 1, steps);
+        // Every row is opened, whatever the randomness. So a forged coefficient, which changes the queries, leaves
+        // everything after it valid, as a prover would make it who forges before he draws them.
+        parameters.fri.n_queries = 1000;
+        parameters.fri.proof_of_work_bits = 0;
+        let options = ProveOptions { annotate: Some("test"), ..ProveOptions::default() };
+        let proof = prove(&air, &mut air.witness(), SEED, &parameters, &options, &()).unwrap();
+        let made = Made { air, parameters, proof: proof.bytes, lines: proof.annotations.unwrap() };
+        assert_eq!(made.verdict(&made.proof), Ok(()));
+        let error = made.flipped("Coefficients");
+        assert!(matches!(error, VerifyError::LastLayer { .. }), "{steps:?}: {error}");
+    }
+}
+
+#[test]
 fn a_flipped_cell_sibling_or_node_is_found_in_its_own_table() {
     let made = made();
     for (text, scope) in [
@@ -133,6 +162,69 @@ fn every_truncation_is_rejected_as_too_short() {
     for length in 0..made.proof.len() {
         let error = made.verdict(&made.proof[..length]).unwrap_err();
         assert!(matches!(error, VerifyError::ProofTooShort { .. }), "{length} bytes: {error}");
+    }
+}
+
+#[test]
+fn a_proof_cut_inside_a_message_is_rejected_where_the_message_begins() {
+    // There, before anything is allocated for what was announced and is not there. The rows of all three tables are
+    // announced together: it does not help that those of the first are there.
+    let made = made();
+    let end = |text: &str| made.ranges(text).last().unwrap().end;
+    for (first, end, scope) in [
+        ("OODS values: 0:", end("OODS values: 3:"), Scope::OutOfDomainValues),
+        ("Coefficients", end("Coefficients"), Scope::FriLastLayer),
+        ("Trace 0: Row", made.range("Trace 0: For node").end, Scope::TraceDecommitment(0)),
+        ("Decommitment/Layer 1: Row", end("Decommitment/Layer 1: Row"), Scope::FriDecommitment(1)),
+        ("Decommitment/Layer 2: Row", end("Decommitment/Layer 2: Row"), Scope::FriDecommitment(2)),
+    ] {
+        let length = end - 1;
+        let expected = VerifyError::ProofTooShort { scope, position: made.range(first).start, length };
+        assert_eq!(made.verdict(&made.proof[..length]), Err(expected), "{first}");
+    }
+}
+
+/// An AIR that constrains nothing, so that zeros are its out-of-domain values, of any size.
+struct Unconstrained {
+    width: usize,
+    system: ConstraintSystem,
+}
+
+impl Air for Unconstrained {
+    fn log_trace_length(&self) -> u32 {
+        47
+    }
+    fn trace_widths(&self) -> [usize; 2] {
+        [self.width, 0]
+    }
+    fn interaction_element_count(&self) -> usize {
+        0
+    }
+    fn constraint_system(&self) -> &ConstraintSystem {
+        &self.system
+    }
+    fn parameters(&self, _: &[Felt]) -> Option<Vec<Felt>> {
+        Some(Vec::new())
+    }
+}
+
+#[test]
+fn an_opening_whose_size_wraps_to_nothing_is_rejected_before_memory_is_taken() {
+    // A query opens 2^47 rows. Of 2^12 columns they have 2^64 bytes, of 2^17 columns 2^64 cells.
+    for columns in [1 << 12, 1 << 17] {
+        let system = ConstraintSystem { constraints: vec![], mask: vec![], periodic: vec![] };
+        let air = Unconstrained { width: columns - 2, system };
+        let mut parameters = parameters(6, 1, &[0]);
+        parameters.fri = FriParameters {
+            fri_step_list: vec![47],
+            last_layer_degree_bound: 1,
+            n_queries: 1,
+            proof_of_work_bits: 0,
+        };
+        // Three roots, two out-of-domain values, one coefficient.
+        let error = verify(&air, SEED, &parameters, &[0; 6 * 32], None).unwrap_err();
+        let scope = Scope::TraceDecommitment(0);
+        assert_eq!(error, VerifyError::ProofTooShort { scope, position: 6 * 32, length: 6 * 32 });
     }
 }
 

@@ -77,7 +77,8 @@ impl Instance {
         if layout.name == "all_cairo" && version == StoneVersion::Stone6 {
             return Err(InstanceError::OtherGeneration { layout: layout.name, version });
         }
-        statement::check(public_input, &layout)?;
+        // It checks the statement, so it comes first.
+        let air = CpuAir::new(&layout, public_input)?;
         let seed = statement::seed(
             public_input,
             &layout,
@@ -85,7 +86,6 @@ impl Instance {
             parameters.stark.n_verifier_friendly_commitment_layers,
             parameters.page_hash,
         )?;
-        let air = CpuAir::new(&layout, public_input)?;
         Ok(Instance { layout, air, seed })
     }
 }

@@ -112,3 +112,34 @@ fn proof_bytes(view: &View<'_>) -> Result<Vec<u8>, JsonError> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ProofFile, JsonError> {
+        ProofFile::from_json(Json::from_slice(text.as_bytes(), "proof.json").unwrap(), "proof.json")
+    }
+
+    #[test]
+    fn a_proof_file_without_proof_statement_or_parameters_is_refused() {
+        let parts = [r#""proof_hex": "0x00ff""#, r#""proof_parameters": {}"#, r#""public_input": {}"#];
+        assert_eq!(read(&format!("{{{}}}", parts.join(", "))).unwrap().proof, [0x00, 0xff]);
+        for left_out in 0..parts.len() {
+            let mut rest = parts.to_vec();
+            rest.remove(left_out);
+            let error = read(&format!("{{{}}}", rest.join(", "))).unwrap_err();
+            assert!(matches!(error, JsonError::MissingKey { .. }), "without {}: {error}", parts[left_out]);
+        }
+    }
+
+    #[test]
+    fn a_proof_of_half_a_byte_or_of_other_letters_is_refused() {
+        for text in ["0x0", "0x012", "0x0g", "0x+1", "00", "0X00", "x00"] {
+            let error = read(&format!(
+                r#"{{"proof_hex": "{text}", "proof_parameters": {{}}, "public_input": {{}}}}"#
+            ));
+            assert!(matches!(error, Err(JsonError::BadHex { .. })), "{text}");
+        }
+    }
+}

@@ -5,11 +5,15 @@ mod vectors;
 
 use ashlar_cpu_air::{
     layout,
-    statement::{EntryForm, StatementError, StoneVersion},
+    statement::{EntryForm, EntryRefusal, StatementError, StoneVersion},
 };
 use ashlar_fault::{Exit, Fault as _};
 use ashlar_hash::{ChannelHash, CommitmentHash};
-use ashlar_stone::{Allowed, Json, Policy, PolicyError, ProofFile, StatementRule, VerifyError, verify};
+use ashlar_stark::ParametersError;
+use ashlar_stone::{
+    Allowed, InstanceError, Json, Policy, PolicyError, ProofFile, ProofParameters, StatementRule,
+    VerifyError, public_input_from_json, verify, verify_parts,
+};
 use vectors::fixtures;
 
 /// A proof with 18 queries, blow-up 4, one bit of grinding, steps 0, 4, 2, last layer 128, layout plain, 512 steps,
@@ -140,26 +144,63 @@ fn a_policy_for_one_layout_allows_no_other_and_none_that_it_did_not_allow_before
     assert!(matches!(error, PolicyError::NotAllowed { name: "layout", .. }), "{error}");
 }
 
-#[test]
-fn a_stop_pointer_past_the_capacity_is_refused_under_every_rule_that_somebody_may_act_on() {
+/// The verdict on the proof of a run of layout `small` after a change of its statement or parameters.
+fn verdict(
+    policy: &Policy,
+    change: impl FnOnce(&mut ashlar_cpu_air::input::PublicInput, &mut ProofParameters),
+) -> Result<(), VerifyError> {
     let path = fixtures().join("small_512_fib/blake_vf10/proof.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let stop = &mut file["public_input"]["memory_segments"]["range_check"]["stop_ptr"];
-    *stop = (stop.as_u64().unwrap() + 512).into();
-    let json = Json::from_slice(file.to_string().as_bytes(), "proof.json").unwrap();
-    let forged = ProofFile::from_json(json, "proof.json").unwrap();
-    let stone = Policy::stone(StoneVersion::Stone6);
-    for statement in [
-        StatementRule::AnyForm,
-        StatementRule::Gate(EntryForm::Strict),
-        StatementRule::Gate(EntryForm::Relaxed),
-        StatementRule::Gate(EntryForm::Cairo1),
-    ] {
-        let refused = verify(&forged, &Policy { statement, ..stone.clone() }).unwrap_err();
+    let json = Json::from_slice(&std::fs::read(path).unwrap(), "proof.json").unwrap();
+    let file = ProofFile::from_json(json, "proof.json").unwrap();
+    let mut public_input = public_input_from_json(&file.public_input, "public_input").unwrap();
+    let mut parameters = ProofParameters::from_json(&file.proof_parameters, "proof_parameters").unwrap();
+    change(&mut public_input, &mut parameters);
+    verify_parts(&public_input, &parameters, &file.proof, policy, false).map(drop)
+}
+
+/// Cells beyond the capacity are ordinary memory: a run may claim instances there that nothing constrains.
+#[test]
+fn every_rule_for_acting_on_a_statement_refuses_builtins_beyond_the_trace_and_other_pages() {
+    let forms = EntryForm::ALL.map(StatementRule::Gate);
+    for statement in forms.into_iter().chain([StatementRule::AnyForm]) {
+        let stone = Policy::stone(StoneVersion::Stone6);
+        let policy = Policy { statement, ..stone };
+        verdict(&policy, |_, _| ()).unwrap();
+        let error = verdict(&policy, |public, _| {
+            public.memory_segments.get_mut("range_check").unwrap().stop_ptr += 1000;
+        });
         assert!(
-            matches!(refused, VerifyError::Statement(StatementError::BuiltinCapacity { .. })),
-            "{statement:?}: {refused}"
+            matches!(error, Err(VerifyError::Statement(StatementError::BuiltinCapacity { .. }))),
+            "{statement:?}: {error:?}"
+        );
+        let error = verdict(&policy, |public, _| public.public_memory[9].page = 1);
+        assert!(
+            matches!(
+                error,
+                Err(VerifyError::Statement(StatementError::Entry(EntryRefusal::OtherPages { cells: 1 })))
+            ),
+            "{statement:?}: {error:?}"
         );
     }
+}
+
+#[test]
+fn parameters_for_another_trace_length_are_refused_before_their_bits_are_counted() {
+    let error = verdict(&Policy::strict(96), |_, parameters| {
+        parameters.stark.commitment_hash = CommitmentHash::Poseidon3;
+        parameters.stark.verifier_friendly_commitment_hash = CommitmentHash::Poseidon3;
+        parameters.stark.channel_hash = ChannelHash::Poseidon3;
+        parameters.stark.fri.last_layer_degree_bound *= 2;
+    });
+    assert!(matches!(error, Err(VerifyError::Parameters(ParametersError::FriDegree { .. }))), "{error:?}");
+}
+
+#[test]
+fn a_layout_that_the_generation_defines_inconsistently_is_refused() {
+    let refused = |version| {
+        let error = verdict(&Policy::stone(version), |public, _| public.layout = "all_cairo".into());
+        matches!(error, Err(VerifyError::Instance(InstanceError::OtherGeneration { .. })))
+    };
+    assert!(refused(StoneVersion::Stone6));
+    assert!(!refused(StoneVersion::Stone5));
 }

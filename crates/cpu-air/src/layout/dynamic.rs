@@ -342,3 +342,24 @@ impl Layout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_that_is_no_row_number_has_no_value() {
+        let parameters = [("a", 8), ("b", 1), ("zero", 0), ("half", 1 << 63), ("limit", ROW_LIMIT)];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value)).into();
+        let value = |formula| evaluate(formula, &parameters);
+        assert_eq!(value("3/4*a+b"), Some(7));
+        assert_eq!(value("2*a*a+b+5"), Some(134));
+        assert_eq!(value("0*limit"), Some(0));
+        // Overflow in a product and in a sum, neither of which may wrap to 0.
+        for bad in
+            ["2*half", "half+half", "limit", "1/0*a", "1/0*zero", "1/3*a", "c", "a*", "", "+a", "1/x*a"]
+        {
+            assert_eq!(value(bad), None, "{bad}");
+        }
+    }
+}

@@ -68,3 +68,13 @@ fn the_builtins_and_ratios_are_those_of_the_segments() {
     assert_eq!(layout.pedersen_repetitions(), 1);
     assert_eq!(by_name("plain").unwrap().row_ratio(Builtin::Pedersen), None);
 }
+
+#[test]
+fn parameters_of_a_static_layout_are_refused() {
+    let given = BTreeMap::from([("cpu_component_step".to_owned(), 1)]);
+    let expected = LayoutError::UnexpectedParameters { layout: "small", count: 1 };
+    assert_eq!(for_public_input("small", &given), Err(expected));
+    assert!(for_public_input("small", &BTreeMap::new()).is_ok());
+    let unknown = LayoutError::UnknownLayout { name: "large".to_owned() };
+    assert_eq!(for_public_input("large", &BTreeMap::new()), Err(unknown));
+}

@@ -200,3 +200,17 @@ impl Words {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_name_of_more_than_a_word_is_refused() {
+        let (fits, long) = ("a_name_of_thirty_two_characters_", "a_name_of_thirty_three_characters");
+        let mut words = Words::default();
+        words.name(fits).unwrap();
+        assert_eq!(words.0, fits.as_bytes());
+        assert_eq!(words.name(long), Err(StatementError::LongLayoutName { name: long }));
+    }
+}

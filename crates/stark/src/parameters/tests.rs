@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn parameters() -> StarkParameters {
+pub(crate) fn parameters() -> StarkParameters {
     StarkParameters {
         log_n_cosets: 2,
         fri: FriParameters {
@@ -56,6 +56,8 @@ fn fri_lists_that_stone_refuses_are_refused() {
         (vec![0, 4, 2], 0),
         (vec![u32::MAX, u32::MAX], u64::MAX),
         (vec![64], 0),
+        // 2^10·(2^54 + 8) is 2^13 where products wrap.
+        (vec![0, 10], (1 << 54) + 8),
     ] {
         let error = refusal(|p| {
             p.fri.fri_step_list = steps.clone();

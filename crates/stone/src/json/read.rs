@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn more_values_than_memory_is_meant_for_are_refused() {
+        let read_after = |values| {
+            let reading = Reading { values: Cell::new(values), ..Reading::default() };
+            Value { reading: &reading }.deserialize(&mut serde_json::Deserializer::from_str("[1, 2]"))
+        };
+        assert!(read_after(MOST_VALUES - 3).is_ok());
+        let error = read_after(MOST_VALUES - 2).unwrap_err();
+        assert!(error.to_string().contains("more than 33554432 values"), "{error}");
+    }
+
+    #[test]
     fn broken_texts_are_refused() {
         for text in ["", "{", "[1,]", "{\"a\":1} x", "nul", "'a'", "// note\n1", "\u{1}", "01", "\"\\ud800\""]
         {
