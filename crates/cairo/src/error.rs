@@ -111,7 +111,7 @@ pub enum CairoError {
         /// The padded length.
         n_steps: u64,
         /// What forces the padding.
-        reason: &'static str,
+        reason: crate::Demand,
         /// The limit.
         limit: u64,
     },

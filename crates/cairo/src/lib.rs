@@ -31,7 +31,7 @@ pub use arguments::{Arguments, ArgumentsError};
 pub use error::CairoError;
 pub use layouts::{LayoutChoice, PROVABLE_LAYOUTS};
 pub use machine::Limits;
-pub use plan::{LayoutPlan, Plan, Resources, Sizing, Unfit, plan};
+pub use plan::{Demand, LayoutPlan, Plan, Resources, Sizing, Unfit, plan};
 pub use program::{Program, ProgramKind};
 pub use run::{EntryChoice, Run, RunOptions, run};
 pub use scarb::{BuiltExecutable, build_package};

@@ -43,15 +43,63 @@ pub struct Resources {
     pub output_words: u64,
 }
 
+/// Something that asks for a number of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// The run itself, with the steps that bring its builtins into the layout's order.
+    Steps,
+    /// The shortest trace that every component of the layout fits into.
+    Components,
+    /// Instances of a builtin, one every so many steps.
+    Instances(Builtin),
+    /// All values between the smallest and the largest 16-bit value must occur.
+    RangeCheckSpan,
+    /// All 2¹⁶ diluted values must occur.
+    DilutedPool,
+    /// A public memory cell takes its place every so many steps.
+    PublicMemory,
+}
+
+impl Demand {
+    /// The word for it in data.
+    pub fn word(self) -> &'static str {
+        match self {
+            Demand::Steps => "steps",
+            Demand::Components => "components",
+            Demand::Instances(_) => "builtin_instances",
+            Demand::RangeCheckSpan => "range_check_span",
+            Demand::DilutedPool => "diluted_pool",
+            Demand::PublicMemory => "public_memory",
+        }
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Demand::Steps => f.write_str("its steps"),
+            Demand::Components => f.write_str("the layout's components"),
+            Demand::Instances(builtin) => write!(f, "its {} instances", machine_name(*builtin).to_str()),
+            Demand::RangeCheckSpan => f.write_str("the span of its 16-bit values"),
+            Demand::DilutedPool => f.write_str("the diluted pool"),
+            Demand::PublicMemory => f.write_str("its public memory"),
+        }
+    }
+}
+
 /// How long a layout makes a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizing {
     /// Padded steps, a power of two.
     pub n_steps: u64,
     /// What asks for that many.
-    pub reason: &'static str,
-    /// Cells of all trace columns: n_steps · 16 · columns.
+    pub reason: Demand,
+    /// Rows of the trace: n_steps · 16.
+    pub rows: u64,
+    /// Cells of all trace columns: rows · columns.
     pub committed_cells: u64,
+    /// Cells of page 0 of the public memory.
+    pub public_cells: u64,
 }
 
 /// Why a layout cannot hold a run.
@@ -69,7 +117,7 @@ pub enum Unfit {
         /// The padded length.
         n_steps: u64,
         /// What asks for that many.
-        reason: &'static str,
+        reason: Demand,
         /// The limit.
         limit: u64,
     },
@@ -157,53 +205,91 @@ pub(crate) fn size(
     }
     let own = program.builtins.len();
     let shim_steps = if own == of_layout.len() { 0 } else { shim::extra_steps(own, of_layout.len()) };
-    let (needed, reason) = needs(layout.air, resources, shim_steps, of_layout.len() as u64)
+    let pointers = of_layout.len() as u64;
+    let (needed, reason) = demands(layout.air, resources, shim_steps, pointers)
         .into_iter()
         .max_by_key(|(needed, _)| *needed)
-        .unwrap_or((1, "its steps"));
+        .unwrap_or((1, Demand::Steps));
     let n_steps = needed.checked_next_power_of_two().unwrap_or(u64::MAX);
     if n_steps > limits.padded_steps {
         return Ok(Err(Unfit::TooLong { n_steps, reason, limit: limits.padded_steps }));
     }
     let columns = (layout.air.first_columns + layout.air.second_columns) as u64;
-    Ok(Ok(Sizing { n_steps, reason, committed_cells: n_steps * ROWS_PER_STEP * columns }))
+    let rows = n_steps * ROWS_PER_STEP;
+    let public_cells = public_cells(resources, pointers);
+    Ok(Ok(Sizing { n_steps, reason, rows, committed_cells: rows * columns, public_cells }))
+}
+
+/// Page 0: the program, the output, the frame, and where every builtin's segment begins and ends.
+fn public_cells(resources: &Resources, builtin_pointers: u64) -> u64 {
+    resources.program_words + resources.output_words + 2 + 2 * builtin_pointers
 }
 
 /// What asks for how many steps.
-fn needs(
+fn demands(
     layout: &Layout,
     resources: &Resources,
     shim_steps: u64,
     builtin_pointers: u64,
-) -> Vec<(u64, &'static str)> {
+) -> Vec<(u64, Demand)> {
     let per_step =
         |column: &str| layout.column(column).ok().map_or(0, |column| ROWS_PER_STEP / column.step as u64);
     let ratio = |builtin| layout.row_ratio(builtin).map(|rows| rows.div_ceil(ROWS_PER_STEP));
-    let mut needs = vec![
-        (resources.steps + shim_steps, "its steps"),
-        (layout.largest_component_period().div_ceil(ROWS_PER_STEP), "the layout's components"),
+    let mut demands = vec![
+        (resources.steps + shim_steps, Demand::Steps),
+        (layout.largest_component_period().div_ceil(ROWS_PER_STEP), Demand::Components),
     ];
     for (&builtin, &uses) in &resources.builtins {
         let uses_steps = ratio(builtin).map_or(0, |ratio| uses * ratio);
-        needs.push((uses_steps, machine_name(builtin).to_str()));
+        demands.push((uses_steps, Demand::Instances(builtin)));
     }
     let uses = |builtin| resources.builtins.get(&builtin).copied().unwrap_or(0);
     let parts = 8 * uses(Builtin::RangeCheck) + 6 * uses(Builtin::RangeCheck96);
     // Three cells a step hold the instruction's offsets.
     let free = per_step("range_check16_pool").saturating_sub(3).max(1);
-    needs.push((
-        (resources.rc_max - resources.rc_min + parts).div_ceil(free),
-        "the span of its 16-bit values",
-    ));
+    demands.push(((resources.rc_max - resources.rc_min + parts).div_ceil(free), Demand::RangeCheckSpan));
     if layout.has_diluted() {
         // 68 diluted values per bitwise instance; Keccak's share is per 2048-step invocation, 16384 values.
         let taken = |builtin, values: f64| ratio(builtin).map_or(0.0, |ratio| values / ratio as f64);
         let free =
             per_step("diluted_pool") as f64 - taken(Builtin::Bitwise, 68.0) - taken(Builtin::Keccak, 16384.0);
-        needs.push(((DILUTED_VALUES as f64 / free).ceil() as u64, "the diluted pool"));
+        demands.push(((DILUTED_VALUES as f64 / free).ceil() as u64, Demand::DilutedPool));
     }
-    let public_cells = resources.program_words + resources.output_words + 2 + 2 * builtin_pointers;
     let public_per_step = per_step("orig/public_memory/addr").max(1);
-    needs.push((public_cells.div_ceil(public_per_step), "its public memory"));
-    needs
+    demands.push((public_cells(resources, builtin_pointers).div_ceil(public_per_step), Demand::PublicMemory));
+    demands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources() -> Resources {
+        Resources {
+            steps: 100,
+            builtins: BTreeMap::new(),
+            rc_min: 32_760,
+            rc_max: 32_769,
+            program_words: 40,
+            output_words: 2,
+        }
+    }
+
+    fn largest(layout: &str, resources: &Resources) -> (u64, Demand) {
+        let layout = ashlar_cpu_air::layout::by_name(layout).unwrap();
+        demands(layout, resources, 0, 4).into_iter().max_by_key(|(needed, _)| *needed).unwrap()
+    }
+
+    #[test]
+    fn what_asks_for_the_length_is_named() {
+        let usual = resources();
+        assert_eq!(largest("plain", &usual).1, Demand::Steps);
+        let wide = Resources { rc_min: 0, rc_max: 65_535, ..resources() };
+        assert_eq!(largest("plain", &wide).1, Demand::RangeCheckSpan);
+        let talkative = Resources { output_words: 1_000_000, ..resources() };
+        assert_eq!(largest("small", &talkative).1, Demand::PublicMemory);
+        let hashing = Resources { builtins: BTreeMap::from([(Builtin::Pedersen, 1000)]), ..resources() };
+        assert_eq!(largest("small", &hashing), (8000, Demand::Instances(Builtin::Pedersen)));
+        assert_eq!(largest("starknet", &usual).1, Demand::DilutedPool);
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use ashlar_stone::{HashChoice, Optimize};
+use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
 
 /// Proves Cairo programs, and executes allocations only when their proof is verified.
 #[derive(Debug, Parser)]
@@ -60,7 +61,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Jobs(Jobs),
     /// Check this machine: ok, warn or fail, with the remedy
-    Doctor,
+    Doctor {
+        /// Measure how fast it is (some seconds) and predict from that from now on
+        #[arg(long)]
+        calibrate: bool,
+    },
     /// The page of an error code; without a code, the list of them
     Explain {
         /// Such as ASH-4043 or 4043
@@ -71,16 +76,19 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print the manual page of ashlar or of one of its commands, for man -l -
+    Man {
+        /// Such as allocate
+        command: Option<String>,
+    },
 }
 
-/// What parameters are chosen for.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// What parameters are chosen for: the least CPU time, the shortest proof, the least calldata on Starknet.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Goal {
-    /// The least CPU time
     Time,
-    /// The shortest proof
     Size,
-    /// The least calldata on Starknet
     Calldata,
 }
 
@@ -94,14 +102,13 @@ impl From<Goal> for Optimize {
     }
 }
 
-/// The hash of the commitments.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// The hash of the commitments: BLAKE2s with 248 bits kept (124 bits of collision resistance), Poseidon (125), or
+/// Keccak with 160 bits kept (80), which is for compatibility only.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Hash {
-    /// BLAKE2s with 248 bits kept: fast, 124 bits of collision resistance
     Blake248,
-    /// Poseidon: cheapest to verify in Cairo, 125 bits
     Poseidon,
-    /// Keccak with 160 bits kept: compatibility only, 80 bits
     Keccak160,
 }
 
@@ -116,17 +123,21 @@ impl From<Hash> for HashChoice {
 }
 
 /// How proofs are parametrised.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(crate) struct Security {
     /// Least bits of security (conjectured); lower it only by saying so
     #[arg(long, env = "ASHLAR_MINIMUM_BITS", value_name = "N", default_value_t = ashlar_store::DEFAULT_BITS)]
     pub(crate) minimum_bits: u32,
-    /// What to choose the parameters for
+    /// Choose parameters for the least CPU time, the shortest proof, or the least calldata on Starknet
     #[arg(long, env = "ASHLAR_OPTIMIZE", value_enum, default_value_t = Goal::Time)]
     pub(crate) optimize: Goal,
-    /// The hash of the commitments
+    /// The commitments' hash; collision resistance 124, 125 and 80 bits; Poseidon is cheap in Cairo
     #[arg(long, env = "ASHLAR_HASH", value_enum, default_value_t = Hash::Blake248)]
     pub(crate) hash: Hash,
+    /// Refuse a proof predicted to need more memory: available, 24GiB or such, none
+    #[arg(long, env = MEMORY_LIMIT_VARIABLE, hide_env = true, value_name = "SIZE", default_value_t = MemoryLimit::Available)]
+    #[serde(skip)]
+    pub(crate) memory_limit: MemoryLimit,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -170,7 +181,7 @@ pub(crate) enum Execute {
 }
 
 /// A program and what it is called with.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(crate) struct Called {
     /// A compiled program (*.executable.json, Cairo 0 JSON) or a folder with a Scarb package
     #[arg(default_value = ".")]
@@ -186,11 +197,21 @@ pub(crate) struct Called {
     pub(crate) executable: Option<String>,
 }
 
-#[derive(Clone, Debug, Args)]
+/// Who makes a proof: this program, or the one at `STONE_BINARY_PATH`, such as the C++ `cpu_air_prover`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Engine {
+    #[default]
+    Native,
+    External,
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 #[command(after_help = "\
 Examples:
   ashlar prove target/dev/hello.executable.json --args '10' --out proof.json
-  ashlar prove air_public_input.json --private-input air_private_input.json --out proof.json")]
+  ashlar prove air_public_input.json --private-input air_private_input.json --out proof.json
+  STONE_BINARY_PATH=/opt/stone/cpu_air_prover ashlar prove program.json --compare")]
 pub(crate) struct Prove {
     #[command(flatten)]
     pub(crate) called: Called,
@@ -201,11 +222,20 @@ pub(crate) struct Prove {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Which layout; default: the one that commits to the fewest cells
-    #[arg(long, env = "ASHLAR_LAYOUT", value_name = "NAME")]
+    #[arg(long, env = "ASHLAR_LAYOUT", hide_env = true, value_name = "NAME")]
     pub(crate) layout: Option<String>,
     /// Accept a program whose public memory does not have the strict form
     #[arg(long)]
     pub(crate) as_built: bool,
+    /// Who makes the proof: this program or the external prover; it is verified here in any case
+    #[arg(long, env = "ASHLAR_ENGINE", hide_env = true, value_enum, default_value_t = Engine::Native)]
+    pub(crate) engine: Engine,
+    /// Let both make the proof, and fail if a byte differs
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// The external prover, such as the C++ cpu_air_prover; default: STONE_BINARY_PATH
+    #[arg(long, env = "STONE_BINARY_PATH", hide_env = true, value_name = "FILE")]
+    pub(crate) external_prover: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) security: Security,
 }
@@ -253,6 +283,16 @@ pub(crate) enum Jobs {
     },
     /// Follow a job until it is over
     Watch {
+        /// Its id, or a beginning that no other job has
+        job: String,
+    },
+    /// Ask for a running job to be stopped, and wait until it is
+    Cancel {
+        /// Its id, or a beginning that no other job has
+        job: String,
+    },
+    /// Do a job over that failed or was cancelled; it becomes another job
+    Retry {
         /// Its id, or a beginning that no other job has
         job: String,
     },

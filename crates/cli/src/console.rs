@@ -74,19 +74,13 @@ impl Console {
     }
 
     /// The result of a command: the document, or the last event.
-    pub(crate) fn document(&self, schema: &str, mut content: Value) -> Result<(), Failure> {
+    pub(crate) fn document(&self, schema: &str, content: Value) -> Result<(), Failure> {
         match self.form {
             Form::Text => Ok(()),
             Form::Events => self.event("result", content),
             Form::Document => {
                 self.answered.store(true, Ordering::Relaxed);
-                let mut document = json!({ "schema": schema });
-                if let (Value::Object(document), Value::Object(content)) = (&mut document, &mut content) {
-                    document.append(content);
-                }
-                let text = serde_json::to_string_pretty(&document)
-                    .map_err(|error| CommandError::Output(error.into()))?;
-                print(&format!("{text}\n"))
+                print(&document(schema, content))
             }
         }
     }
@@ -114,6 +108,15 @@ impl Console {
             say(&format!("{text}\n"));
         }
     }
+}
+
+/// A document as text: the schema, then the content.
+pub(crate) fn document(schema: &str, mut content: Value) -> String {
+    let mut document = json!({ "schema": schema });
+    if let (Value::Object(document), Value::Object(content)) = (&mut document, &mut content) {
+        document.append(content);
+    }
+    format!("{document:#}\n")
 }
 
 /// Writes to standard output. A reader that has seen enough is no error.

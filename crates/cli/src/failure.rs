@@ -119,6 +119,29 @@ pub(crate) enum CommandError {
     /// A job without a proof.
     #[error("job {job} has no proof: it is {status}")]
     NoProof { job: String, status: String },
+    /// Another process asked for the job to be cancelled.
+    #[error("job {job} was cancelled by request")]
+    Cancelled { job: String },
+    /// A job that is over cannot be cancelled.
+    #[error("job {job} is over: it is {status}")]
+    AlreadyOver { job: String, status: String },
+    /// A job cannot be done over.
+    #[error("job {job} cannot be done over: {reason}")]
+    NotRetried { job: String, reason: &'static str, hint: Option<String> },
+    /// What a job was made from is not what it was.
+    #[error("job {job} was made from input {expected}, which is now {got}")]
+    OtherInput { job: String, expected: String, got: String },
+    /// No external prover is named.
+    #[error("expected the path of an external prover, got none")]
+    NoExternalProver,
+    /// Two provers made two proofs.
+    #[error(
+        "expected the same proof from both provers, got {native} and {external} bytes that differ at byte {at}"
+    )]
+    Different { native: usize, external: usize, at: usize },
+    /// The calibration cannot be written.
+    #[error("the calibration cannot be kept in {path}")]
+    Calibration { path: String, source: Box<dyn Error + Send + Sync> },
     /// A worker thread broke.
     #[error("an internal task broke")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
@@ -139,6 +162,13 @@ impl Fault for CommandError {
             CommandError::Unhealthy { .. } => Code(5010),
             CommandError::NoLayout(_) => Code(5011),
             CommandError::NoProof { .. } => Code(5012),
+            CommandError::Cancelled { .. } => Code(5013),
+            CommandError::AlreadyOver { .. } => Code(5014),
+            CommandError::NotRetried { .. } => Code(5015),
+            CommandError::OtherInput { .. } => Code(5016),
+            CommandError::NoExternalProver => Code(5017),
+            CommandError::Different { .. } => Code(5018),
+            CommandError::Calibration { .. } => Code(5019),
             CommandError::Broken(_) => Code(7042),
         }
     }
@@ -148,14 +178,22 @@ impl Fault for CommandError {
             CommandError::Usage(_)
             | CommandError::UnknownCode(_)
             | CommandError::NeedsBatch { .. }
+            | CommandError::OtherInput { .. }
             | CommandError::NoLayout(_) => Exit::Usage,
             CommandError::Setting { .. }
             | CommandError::SettingsFile { .. }
             | CommandError::PolicyFile { .. }
             | CommandError::Output(_)
+            | CommandError::NoExternalProver
+            | CommandError::Calibration { .. }
             | CommandError::Unhealthy { .. } => Exit::Environment,
+            CommandError::Different { .. } => Exit::Backend,
             CommandError::Interrupted => Exit::Interrupted,
-            CommandError::SomeRefused { .. } | CommandError::NoProof { .. } => Exit::Negative,
+            CommandError::SomeRefused { .. }
+            | CommandError::NoProof { .. }
+            | CommandError::Cancelled { .. }
+            | CommandError::AlreadyOver { .. }
+            | CommandError::NotRetried { .. } => Exit::Negative,
             CommandError::Broken(_) => Exit::Bug,
         }
     }
@@ -165,6 +203,15 @@ impl Fault for CommandError {
             CommandError::NeedsBatch { .. } => "prove them together: ashlar allocate FILE --batch".to_owned(),
             CommandError::UnknownCode(_) => "list the codes: ashlar explain".to_owned(),
             CommandError::Usage(_) => "read the help: ashlar --help, ashlar COMMAND --help".to_owned(),
+            CommandError::NoExternalProver => {
+                "set STONE_BINARY_PATH, or pass --external-prover FILE".to_owned()
+            }
+            CommandError::Cancelled { job } => format!("do it over: ashlar jobs retry {job}"),
+            CommandError::AlreadyOver { job, status } if status != "verified" => {
+                format!("do it over: ashlar jobs retry {job}")
+            }
+            CommandError::NotRetried { hint: Some(hint), .. } => hint.clone(),
+            CommandError::OtherInput { .. } => "prove what is there now: ashlar prove PROGRAM".to_owned(),
             CommandError::NoProof { job, .. } => format!("see what happened: ashlar jobs logs {job}"),
             _ => return None,
         })

@@ -3,17 +3,24 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `arguments`, `settings` | flags, environment and `ashlar.toml`, defined once |
+//! | `asked` | what was asked for, as the records keep it for a retry |
 //! | `commands` | one module a verb |
 //! | `proving` | what `allocate` and `prove` share: run, parameters, proof, verification, records |
+//! | `engine` | who makes a proof: this program, another one, or both to compare |
+//! | `calibration`, `estimate` | how fast this machine is, and how long a proof will still take |
 //! | `failure`, `catalogue` | errors, their form, and their pages |
 //! | `console`, `progress` | standard output for data, standard error for people |
 //! | `session` | the records, and work that Ctrl-C can stop |
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod asked;
+mod calibration;
 mod catalogue;
 mod commands;
 mod console;
+mod engine;
+mod estimate;
 mod failure;
 mod policy_file;
 mod progress;
@@ -41,8 +48,21 @@ fn main() -> ExitCode {
             let shown = console::print(&text.render().ansi().to_string());
             shown.map_or_else(|failure| end(&failure), |()| ExitCode::SUCCESS)
         }
-        Err(failure) => end(&failure),
+        Err(failure) => {
+            if wants_document(&arguments)
+                && let Err(second) = console::print(&console::document("ashlar.error/1", failure.to_json()))
+            {
+                console::say(&second.report());
+            }
+            end(&failure)
+        }
     }
+}
+
+/// Whether a command line that makes no sense asks for JSON all the same, and for one kind of it.
+fn wants_document(arguments: &[std::ffi::OsString]) -> bool {
+    let given = |flag| arguments.iter().take_while(|word| *word != "--").any(|word| word == flag);
+    given("--json") && !given("--json-stream")
 }
 
 fn end(failure: &Failure) -> ExitCode {
@@ -57,8 +77,11 @@ fn run(line: CommandLine) -> ExitCode {
         Err(error) => return end(&CommandError::Broken(Box::new(error)).into()),
     };
     let interrupt = Interrupt::default();
-    let grace =
-        if matches!(line.command, Command::Allocate(_) | Command::Prove(_)) { GRACE } else { Duration::ZERO };
+    let works = matches!(
+        line.command,
+        Command::Allocate(_) | Command::Prove(_) | Command::Jobs(arguments::Jobs::Retry { .. })
+    );
+    let grace = if works { GRACE } else { Duration::ZERO };
     let session = Session { console: console.clone(), interrupt: interrupt.clone(), global: line.global };
     let outcome = runtime.block_on(async {
         let command = commands::run(&session, line.command);

@@ -1,9 +1,9 @@
 //! Policy files: what to demand of a proof, as TOML. Whatever a file leaves out stays as strict as the default.
 
-use std::{fs, ops::RangeInclusive, path::Path, str::FromStr};
+use std::{ops::RangeInclusive, path::Path, str::FromStr};
 
 use ashlar_cpu_air::statement::EntryForm;
-use ashlar_stone::{Allowed, Policy, StatementRule};
+use ashlar_stone::{Allowed, MOST_SETTINGS_BYTES, Policy, StatementRule, read_bounded};
 use ashlar_store::DEFAULT_BITS;
 use toml::{Table, Value};
 
@@ -12,7 +12,9 @@ use crate::failure::CommandError;
 /// Reads a policy file.
 pub(crate) fn read(path: &Path) -> Result<Policy, CommandError> {
     let unusable = |message: String| CommandError::PolicyFile { path: path.display().to_string(), message };
-    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let bytes =
+        read_bounded(path, "policy", MOST_SETTINGS_BYTES).map_err(|error| unusable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;
     parse(&text).map_err(unusable)
 }
 

@@ -7,28 +7,49 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ashlar_stark::{Observer, Phase, Progress};
+use ashlar_stone::Memory;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::console::{Console, Form, size};
+use crate::{
+    console::{Console, Form, duration, size},
+    estimate::Estimate,
+};
 
-/// Set once a person asked to stop.
+/// Set once a person asked to stop: here, by Ctrl-C, or elsewhere, through the records.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt {
+    here: Arc<AtomicBool>,
+    elsewhere: Arc<AtomicBool>,
+}
 
 impl Interrupt {
     pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.here.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_from_elsewhere(&self) {
+        self.elsewhere.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.here.load(Ordering::Relaxed) || self.elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was asked through the records, and not here.
+    pub(crate) fn is_from_elsewhere(&self) -> bool {
+        !self.here.load(Ordering::Relaxed) && self.elsewhere.load(Ordering::Relaxed)
     }
 }
+
+/// How often progress is told as an event.
+const EVENT_EVERY: Duration = Duration::from_secs(1);
+/// How often the line is drawn again: the prover reports far more often.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
 
 /// Milliseconds by stage, in order.
 pub(crate) type Stages = Vec<(String, u64)>;
@@ -47,6 +68,18 @@ struct State {
     stages: Stages,
     current: Option<(String, Instant)>,
     phase: Option<Phase>,
+    estimate: Option<Estimate>,
+    told: Option<Instant>,
+    drawn: Option<Instant>,
+}
+
+/// Whether it is time for the next one, which is then this one.
+fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
+    let due = last.is_none_or(|last| last.elapsed() >= every);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
 }
 
 impl Watch {
@@ -59,18 +92,27 @@ impl Watch {
         let bar = on_terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let template = if plain {
-                "{prefix:24} {bar:24} {elapsed:>4}  {msg}"
-            } else {
-                "{prefix:24.bold} {bar:24.cyan} {elapsed:>4}  {msg}"
+            // A line that wraps cannot be drawn over, so what matters least is left out first.
+            let narrow = terminal_columns().is_some_and(|columns| columns < 80);
+            let template = match (plain, narrow) {
+                (true, true) => "{prefix:22!} {elapsed:>4} {wide_msg}",
+                (true, false) => "{prefix:24} {bar:16} {elapsed:>4}  {wide_msg}",
+                (false, true) => "{prefix:22!.bold} {elapsed:>4} {wide_msg}",
+                (false, false) => "{prefix:24.bold} {bar:16.cyan} {elapsed:>4}  {wide_msg}",
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             bar
         });
-        let state = Mutex::new(State { stages: Vec::new(), current: None, phase: None });
-        Watch { console, interrupt, bar, state }
+        let state =
+            State { stages: Vec::new(), current: None, phase: None, estimate: None, told: None, drawn: None };
+        Watch { console, interrupt, bar, state: Mutex::new(state) }
+    }
+
+    /// From now on says how long the proof will still take.
+    pub(crate) fn expect(&self, estimate: Estimate) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).estimate = Some(estimate);
     }
 
     /// Begins a stage, which ends the one before.
@@ -111,21 +153,40 @@ impl State {
 
 impl Observer for Watch {
     fn progress(&self, progress: Progress) {
-        let entered = {
+        let (entered, tell, draw, left) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.phase.replace(progress.phase) != Some(progress.phase)
+            let entered = state.phase.replace(progress.phase) != Some(progress.phase);
+            let tell = is_due(&mut state.told, EVENT_EVERY) || entered;
+            let draw = is_due(&mut state.drawn, DRAW_EVERY) || entered;
+            let left =
+                state.estimate.as_ref().map(|estimate| (estimate.left(progress), estimate.basis.clone()));
+            (entered, tell, draw, left)
         };
         if entered {
             self.begin(&progress.phase.to_string());
         }
-        if let Some(bar) = &self.bar {
+        if tell {
+            // An event that cannot be written is reported by the result that follows it.
+            let _ = self.console.event(
+                "progress",
+                json!({
+                    "phase": progress.phase.to_string(), "done": progress.done, "total": progress.total,
+                    "seconds_left": left.as_ref().map(|(left, _)| left.as_secs_f64()),
+                    "basis": left.as_ref().map(|(_, basis)| basis),
+                }),
+            );
+        }
+        if let Some(bar) = self.bar.as_ref().filter(|_| draw) {
             bar.set_length(progress.total.max(1));
             bar.set_position(progress.done.min(progress.total.max(1)));
-            let memory = match (resident_bytes(), memory_limit()) {
-                (Some(used), Some(limit)) => format!("{} of {}", size(used), size(limit)),
-                _ => String::new(),
+            let mut message = match &left {
+                Some((left, basis)) => format!("{} left ({basis})  ", about(*left)),
+                None => String::new(),
             };
-            bar.set_message(memory);
+            if let (Some(used), Some(memory)) = (resident_bytes(), Memory::now()) {
+                message.push_str(&format!("{} of {}", size(used), size(memory.limit)));
+            }
+            bar.set_message(message);
         }
     }
 
@@ -139,15 +200,21 @@ fn resident_bytes() -> Option<u64> {
     status_kib("/proc/self/status", "VmRSS:")
 }
 
-/// The most memory that this process may use: its control group's limit, or the machine's memory.
-pub(crate) fn memory_limit() -> Option<u64> {
-    let machine = status_kib("/proc/meminfo", "MemTotal:");
-    let group =
-        std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    match (machine, group) {
-        (Some(machine), Some(group)) => Some(u64::min(machine, group)),
-        (machine, group) => machine.or(group),
+/// An estimate with as many digits as it is worth.
+fn about(left: Duration) -> String {
+    match left.as_secs() {
+        0 => "under 1 s".to_owned(),
+        seconds @ 1..60 => format!("about {seconds} s"),
+        seconds => format!("about {}", duration(seconds * 1000)),
     }
+}
+
+/// How wide the terminal is that standard error goes to.
+fn terminal_columns() -> Option<u16> {
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns > 0)
 }
 
 fn status_kib(path: &str, key: &str) -> Option<u64> {

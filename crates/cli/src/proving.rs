@@ -7,22 +7,21 @@ use ashlar_cpu_air::{
     layout,
     statement::{Claim, StoneVersion},
 };
-use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_stone::{
-    Chosen, Policy, ProofFile, ProveError, ProveOptions, SelfVerification, Verified, automatic_parameters,
-    prove, verify,
+    Chosen, MemoryLimit, Policy, ProofFile, ProveError, Settlement, Target, Verified, Wish, choose, verify,
 };
-use ashlar_store::{
-    AllocationId, JobId, NewJob, PaddedFelt, ProofSource, ProofStatus, Purpose, Store, VerifiedProof,
-};
+use ashlar_store::{AllocationId, JobId, NewJob, PaddedFelt, ProofStatus, Purpose, Store, VerifiedProof};
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::Security,
+    arguments::{Goal, Security},
+    calibration::{RatesInUse, threads},
     console::{duration, size},
+    engine::{Comparison, Provers},
+    estimate::Estimate,
     failure::{CommandError, Failure},
-    progress::{Stages, Watch, memory_limit},
+    progress::{Stages, Watch},
     session::Session,
 };
 
@@ -49,6 +48,12 @@ pub(crate) struct Request {
     pub(crate) security: Security,
     /// What the proof must satisfy before it counts as one.
     pub(crate) policy: Policy,
+    /// Who makes it.
+    pub(crate) provers: Provers,
+    /// What the person asked for, for the records.
+    pub(crate) asked: Value,
+    /// The job that this one does over.
+    pub(crate) retry_of: Option<JobId>,
     /// Makes the run; on a thread of its own.
     pub(crate) run: Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>,
 }
@@ -61,28 +66,9 @@ pub(crate) struct Proven {
     pub(crate) file: Vec<u8>,
     pub(crate) proof_size: u64,
     pub(crate) stages: Stages,
-}
-
-/// A proof that this machine has no memory for.
-#[derive(Debug, thiserror::Error)]
-#[error("the proof needs about {} of memory, this machine allows {}", size(*.needed), size(*.limit))]
-struct TooMuchMemory {
-    needed: u64,
-    limit: u64,
-}
-
-impl Fault for TooMuchMemory {
-    fn code(&self) -> Code {
-        Code(2104)
-    }
-
-    fn exit(&self) -> Exit {
-        Exit::Capacity
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("prove fewer proposals at once, or use a machine with more memory".to_owned())
-    }
+    chosen: Chosen,
+    rates: RatesInUse,
+    comparison: Option<Comparison>,
 }
 
 /// Proves what is asked for, as a job on record: whatever happens, the job ends as verified, failed or cancelled.
@@ -93,8 +79,10 @@ pub(crate) async fn prove_recorded(
 ) -> Result<Proven, Failure> {
     let new = NewJob {
         purpose: request.purpose,
-        source: ProofSource::StoneLocal,
+        source: request.provers.source(),
         input_commitment: Some(request.input_commitment.clone()),
+        request: Some(request.asked.clone()),
+        retry_of: request.retry_of,
     };
     session.sweep(store).await?;
     let job = store.create_job(&new, &request.allocations).await?;
@@ -117,27 +105,31 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let n_steps = public_input.n_steps;
     let layout = layout::by_name(&public_input.layout)
         .ok_or_else(|| CommandError::NoLayout(public_input.layout.clone()))?;
-    let Security { minimum_bits, optimize, hash } = request.security;
-    let chosen = automatic_parameters(layout, n_steps, minimum_bits, optimize.into(), hash.into())?;
-    let needed = chosen.prediction.memory_bytes as u64;
-    if let Some(limit) = memory_limit().filter(|limit| needed > *limit) {
-        return Err(TooMuchMemory { needed, limit }.into());
-    }
+    let Security { minimum_bits, optimize, hash, memory_limit } = request.security;
+    let rates = session.rates();
+    let target = Target::new(layout, n_steps, public_input.public_memory.len() as u64)
+        .map_err(ashlar_stone::AutomaticError::from)?;
+    let wish = Wish { bits: minimum_bits, optimize: optimize.into(), hashes: hash.into() };
+    let chosen = choose(&target, &wish, &rates.rates)?;
+    // Another program has needs of its own, and a memory of its own to run out of.
+    let limit =
+        if matches!(request.provers, Provers::External(_)) { MemoryLimit::Unlimited } else { memory_limit };
+    limit.check(&chosen.prediction)?;
     let trace_size = n_steps * 24 + prepared.execution.memory.len() * 40;
-    announce(session, store, &prepared.claim, layout.name, n_steps, &chosen).await?;
+    let estimate =
+        Estimate::new(&chosen.prediction, threads(), store.typical_latency(layout.name, n_steps).await?);
+    announce(session, &prepared.claim, layout.name, n_steps, &chosen, &rates, &estimate)?;
+    if matches!(optimize, Goal::Calldata) {
+        settlement_remark(session, &chosen);
+    }
 
     store.advance(job, ProofStatus::Proving).await?;
     let parameters = chosen.parameters.clone();
     let observer = Arc::clone(&watch);
-    let proof = session
-        .work(store, job, move || {
-            // The proof is verified below, as a stage of its own, against the caller's policy.
-            let options = ProveOptions {
-                self_verification: SelfVerification::Skip,
-                ..ProveOptions::verified(Policy::stone(VERSION))
-            };
-            Ok(prove(prepared.execution, &parameters, VERSION, options, &*observer)?)
-        })
+    let (provers, scratch) = (request.provers, session.scratch_path(job));
+    watch.expect(estimate);
+    let (proof, comparison) = session
+        .work(store, job, move || provers.prove(prepared.execution, &parameters, VERSION, scratch, &observer))
         .await?;
 
     store.advance(job, ProofStatus::Verifying).await?;
@@ -145,7 +137,7 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let policy = request.policy;
     let (verified, proof_size, file) = session
         .work(store, job, move || {
-            let (verified, file) = checked(proof.file, &policy)?;
+            let (verified, file) = checked(proof, &policy)?;
             Ok((verified, file.proof.len() as u64, file.into_json().to_stone_text().into_bytes()))
         })
         .await?;
@@ -153,7 +145,7 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let stages = watch.finish();
     let record = record(&verified, &prepared.claim, &chosen, trace_size, &stages);
     store.conclude_verified(job, &record, &file).await?;
-    Ok(Proven { job, verified, claim: prepared.claim, file, proof_size, stages })
+    Ok(Proven { job, verified, claim: prepared.claim, file, proof_size, stages, chosen, rates, comparison })
 }
 
 fn stop_if_asked(session: &Session) -> Result<(), Failure> {
@@ -166,17 +158,17 @@ fn checked(file: ProofFile, policy: &Policy) -> Result<(Verified, ProofFile), Fa
     Ok((verified, file))
 }
 
-/// Says what is about to be proven, and how long it took before.
-async fn announce(
+/// Says what is about to be proven, and what it is expected to take.
+fn announce(
     session: &Session,
-    store: &Store,
     claim: &Claim,
     layout: &str,
     n_steps: u64,
     chosen: &Chosen,
+    rates: &RatesInUse,
+    estimate: &Estimate,
 ) -> Result<(), Failure> {
     let fri = &chosen.parameters.stark.fri;
-    let typical = store.typical_latency(layout, n_steps).await?;
     let program = PaddedFelt(claim.program.hash().0);
     session.console.event(
         "proving",
@@ -185,6 +177,7 @@ async fn announce(
             "security_bits": chosen.security.conjectured_bits, "proven_bits": chosen.security.proven_bits,
             "queries": fri.n_queries, "log_blow_up": chosen.parameters.stark.log_n_cosets,
             "grinding_bits": fri.proof_of_work_bits, "fri_step_list": fri.fri_step_list,
+            "predicted": predicted(chosen, rates),
         }),
     )?;
     session.console.remark(&format!("proving program {program}"));
@@ -195,11 +188,44 @@ async fn announce(
         fri.proof_of_work_bits,
         chosen.security.conjectured_bits,
     ));
-    if let Some((runs, milliseconds)) = typical {
-        let plural = if runs == 1 { "run" } else { "runs" };
-        session.console.remark(&format!("  about {} (from {runs} similar {plural})", duration(milliseconds)));
-    }
+    let total = u64::try_from(estimate.total().as_millis()).unwrap_or(u64::MAX);
+    session.console.remark(&format!(
+        "  about {} ({}), {} of memory",
+        duration(total),
+        estimate.basis,
+        size(chosen.prediction.memory_bytes as u64)
+    ));
+    session.console.detail(&format!("  predicted from {}", rates.basis));
     Ok(())
+}
+
+/// What was expected of a proof, as data.
+fn predicted(chosen: &Chosen, rates: &RatesInUse) -> Value {
+    json!({
+        "cpu_seconds": chosen.prediction.cpu_seconds(),
+        "verification_seconds": chosen.prediction.verification_seconds,
+        "memory_bytes": chosen.prediction.memory_bytes as u64,
+        "proof_bytes": chosen.prediction.bytes as u64,
+        "calldata_felts": chosen.prediction.calldata_felts as u64,
+        "one_transaction": chosen.settlement == Settlement::OneTransaction,
+        "rates": rates.basis,
+    })
+}
+
+/// Whoever asked for little calldata is told if it is not little enough.
+fn settlement_remark(session: &Session, chosen: &Chosen) {
+    let felts = chosen.prediction.calldata_felts as u64;
+    session.console.remark(&match chosen.settlement {
+        Settlement::OneTransaction => format!("  about {felts} field elements of calldata: one transaction"),
+        Settlement::Split => format!(
+            "  about {felts} field elements of calldata: no parameters fit into one transaction, which takes {}; \
+             registering takes several",
+            ashlar_stone::MOST_CALLDATA_FELTS
+        ),
+        Settlement::UnknownLayout => {
+            "  the verifier contract on Starknet does not know this layout".to_owned()
+        }
+    });
 }
 
 fn record(
@@ -243,6 +269,8 @@ impl Proven {
             "proof_bytes": self.proof_size,
             "file_bytes": self.file.len(),
             "stage_times_ms": stages,
+            "predicted": predicted(&self.chosen, &self.rates),
+            "compared": self.comparison.map(Comparison::to_json),
         })
     }
 
@@ -256,7 +284,7 @@ impl Proven {
             .collect();
         format!(
             "Proof\n  program   {}\n  fact      {}\n  security  {} bits conjectured, {} bits proven\n  \
-             statement layout {}, {} steps\n  size      {} proof, {} file\n  time      {}: {}\n  job       {}\n",
+             statement layout {}, {} steps\n  size      {} proof, {} file\n  time      {}: {}\n{}  job       {}\n",
             PaddedFelt(self.claim.program.hash().0),
             PaddedFelt(self.claim.fact_hash().0),
             self.verified.security.conjectured_bits,
@@ -267,6 +295,7 @@ impl Proven {
             size(self.file.len() as u64),
             duration(total),
             stages.join(", "),
+            self.comparison.map(Comparison::to_text).unwrap_or_default(),
             self.job,
         )
     }

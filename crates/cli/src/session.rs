@@ -1,12 +1,16 @@
 //! What every command has at hand: the console, the settings, the records once they are needed, and Ctrl-C.
 
-use std::time::Duration;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use ashlar_fault::Fault;
 use ashlar_store::{JobId, LEASE, Moment, Store};
 
 use crate::{
     arguments::Global,
+    calibration::RatesInUse,
     console::{Console, size},
     failure::{CommandError, Failure},
     progress::Interrupt,
@@ -14,6 +18,16 @@ use crate::{
 
 /// Orphans younger than this may be another process's work in progress.
 const ORPHAN_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// How often a worker looks whether somebody asked for its job to be cancelled.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// How long work may go on after it was asked to stop. A prover stops sooner; a program that is still running inside
+/// the virtual machine cannot be stopped.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Below the data folder: files that are passed to another prover, by job.
+const SCRATCH: &str = "scratch";
 
 /// One run of the program.
 #[derive(Clone, Debug)]
@@ -39,10 +53,20 @@ impl Session {
         if swept.files > 0 {
             self.console.detail(&format!("removed {} orphaned files ({})", swept.files, size(swept.bytes)));
         }
+        // A process that was killed leaves the files that it gave to another prover.
+        for entry in std::fs::read_dir(self.global.data_dir.join(SCRATCH)).into_iter().flatten().flatten() {
+            let Some(job) = entry.file_name().to_str().and_then(JobId::parse) else { continue };
+            if store.job(job).await.is_ok_and(|job| job.proof_status.is_terminal()) {
+                // Best effort: the next sweep tries again.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         Ok(())
     }
 
-    /// Does heavy work on a thread of its own while the job's lease is kept alive.
+    /// Does heavy work on a thread of its own while the job's lease is kept alive, and passes on a request to cancel.
+    ///
+    /// Work that does not stop when asked to is left behind: the process ends soon after.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         store: &Store,
@@ -51,12 +75,22 @@ impl Session {
     ) -> Result<T, Failure> {
         let mut task = tokio::task::spawn_blocking(work);
         let mut heartbeat = tokio::time::interval(LEASE / 4);
+        let mut glance = tokio::time::interval(GLANCE);
+        let mut asked = None;
         loop {
             tokio::select! {
                 done = &mut task => {
                     return done.unwrap_or_else(|broken| Err(CommandError::Broken(Box::new(broken)).into()));
                 }
                 _ = heartbeat.tick() => store.renew(job).await?,
+                _ = glance.tick() => {
+                    if !self.interrupt.is_set() && store.is_cancel_requested(job).await? {
+                        self.interrupt.set_from_elsewhere();
+                    }
+                    if self.interrupt.is_set() && asked.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        return Err(CommandError::Interrupted.into());
+                    }
+                }
             }
         }
     }
@@ -73,6 +107,20 @@ impl Session {
             // The failure itself matters more than that it could not be written down.
             self.console.remark(&format!("{job} could not be concluded ({}): {error}", error.code()));
         }
-        if interrupted { CommandError::Interrupted.into() } else { failure }
+        match (interrupted, self.interrupt.is_from_elsewhere()) {
+            (false, _) => failure,
+            (true, true) => CommandError::Cancelled { job: job.to_string() }.into(),
+            (true, false) => CommandError::Interrupted.into(),
+        }
+    }
+
+    /// How fast this machine is, as measured or by default.
+    pub(crate) fn rates(&self) -> RatesInUse {
+        RatesInUse::read(&self.global.data_dir)
+    }
+
+    /// A folder for the files of one job.
+    pub(crate) fn scratch_path(&self, job: JobId) -> PathBuf {
+        self.global.data_dir.join(SCRATCH).join(job.to_string())
     }
 }

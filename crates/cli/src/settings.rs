@@ -11,11 +11,9 @@
 //! A file that is only found, because it lies in the current folder, must not decide what is executed and how much
 //! security is enough: somebody else may have put it there. Those settings need a file that was named.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
+use ashlar_stone::{FileError, MOST_SETTINGS_BYTES, read_bounded};
 use clap::{
     Arg, ArgMatches, Command, CommandFactory, FromArgMatches,
     builder::OsStr,
@@ -31,11 +29,16 @@ use crate::{
 /// The name looked for in the current folder.
 const DEFAULT_FILE: &str = "ashlar.toml";
 
-/// Settings that only a named file may hold.
-const NAMED_ONLY: [&str; 5] = ["execute", "webhook-url", "webhook-repeatable", "minimum-bits", "proof-age"];
-
-/// The longest settings file.
-const MOST_BYTES: u64 = 1 << 20;
+/// Settings that only a named file may hold: they lower what is demanded, send orders, or name a program to run.
+const NAMED_ONLY: [&str; 7] = [
+    "execute",
+    "webhook-url",
+    "webhook-repeatable",
+    "minimum-bits",
+    "proof-age",
+    "engine",
+    "external-prover",
+];
 
 /// What parsing the command line came to.
 pub(crate) enum Parsed {
@@ -90,16 +93,11 @@ fn file(arguments: &[std::ffi::OsString]) -> (PathBuf, bool) {
 
 fn read(path: &Path, named: bool) -> Result<Option<Table>, Failure> {
     let unusable = |message: String| CommandError::SettingsFile { path: path.display().to_string(), message };
-    match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(None),
-        Ok(metadata) if metadata.len() > MOST_BYTES => {
-            return Err(
-                unusable(format!("expected at most {MOST_BYTES} bytes, got {}", metadata.len())).into()
-            );
-        }
-        _ => {}
-    }
-    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let bytes = match read_bounded(path, "settings", MOST_SETTINGS_BYTES) {
+        Err(FileError::Missing { .. }) if !named => return Ok(None),
+        read => read.map_err(|error| unusable(error.to_string()))?,
+    };
+    let text = String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;
     let table =
         text.parse().map_err(|error: toml::de::Error| unusable(error.to_string().trim_end().to_owned()))?;
     Ok(Some(table))

@@ -5,14 +5,17 @@ mod support;
 
 use std::{fs, process::Command};
 
-use support::{ashlar, example, fixture, json, repository, run, status, stderr, stdout, transcript};
+use support::{
+    ashlar, echo_program, example, fixture, json, repository, run, status, stderr, stdout, transcript,
+};
 
 #[test]
 fn help_names_every_command_and_fits_a_screen() {
     let folder = tempfile::tempdir().unwrap();
     let help = transcript(folder.path(), &["--help"]);
     insta::assert_snapshot!(help);
-    for command in ["allocate", "prove", "verify", "plan", "jobs", "doctor", "explain", "completions"] {
+    for command in ["allocate", "prove", "verify", "plan", "jobs", "doctor", "explain", "completions", "man"]
+    {
         let help = stdout(&run(folder.path(), &[command, "--help"]));
         assert!(help.lines().count() <= 100, "{command} --help has {} lines", help.lines().count());
     }
@@ -111,6 +114,19 @@ fn a_full_disk_ends_with_4() {
 }
 
 #[test]
+fn every_page_of_the_catalogue_is_explained_as_text_and_as_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let codes = json(&run(folder.path(), &["explain", "--json"]));
+    for entry in fs::read_dir(repository().join("docs/errors")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let code = name.strip_suffix(".md").unwrap();
+        assert!(codes["codes"].as_array().unwrap().iter().any(|known| known["code"] == code), "{code}");
+        let data = json(&run(folder.path(), &["explain", code, "--json"]));
+        assert!(data["page"].as_str().unwrap().starts_with(&format!("# {code}: ")), "{code}");
+    }
+}
+
+#[test]
 fn explain_prints_the_page_of_every_code() {
     let folder = tempfile::tempdir().unwrap();
     let page = fs::read_to_string(repository().join("docs/errors/ASH-4043.md")).unwrap();
@@ -132,6 +148,87 @@ fn completions_know_the_commands() {
         assert_eq!(status(&output), 0);
         assert!(stdout(&output).contains("allocate"), "{shell}");
     }
+}
+
+#[test]
+fn manual_pages_come_from_the_same_definition() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = stdout(&run(folder.path(), &["man"]));
+    assert!(page.starts_with(".ie") && page.contains(".TH ashlar 1") && page.contains("allocate"), "{page}");
+    let page = stdout(&run(folder.path(), &["man", "prove"]));
+    assert!(page.contains(".TH ashlar-prove 1") && page.contains("compare"), "{page}");
+    assert_eq!(status(&run(folder.path(), &["man", "nonsense"])), 2);
+}
+
+#[test]
+fn a_plan_says_what_every_layout_takes_or_why_it_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = echo_program(folder.path()).display().to_string();
+    let plan = json(&run(folder.path(), &["plan", &program, "--args", "5", "--json"]));
+    let layouts = plan["layouts"].as_array().unwrap();
+    let of = |name: &str| layouts.iter().find(|layout| layout["layout"] == name).unwrap();
+    assert_eq!(
+        of("plain")["unfit"],
+        serde_json::json!({ "kind": "missing_builtins", "missing": ["output"] })
+    );
+    let small = of("small");
+    assert_eq!(small["fits"], true);
+    for figure in
+        ["n_steps", "rows", "memory_bytes", "cpu_seconds", "wall_seconds", "proof_bytes", "calldata_felts"]
+    {
+        assert!(small[figure].as_f64().unwrap() > 0.0, "{figure}: {small}");
+    }
+    assert_eq!(of("starknet")["demand"], "diluted_pool");
+    assert_eq!(layouts.iter().filter(|layout| layout["cheapest"] == true).count(), 1);
+    // Blow-up 2 is what prove would take, and the figures beside it say why.
+    let blow_ups = plan["blow_ups"].as_array().unwrap();
+    let seconds = |row: &serde_json::Value| {
+        row["cpu_seconds"].as_f64().unwrap() + row["verification_seconds"].as_f64().unwrap()
+    };
+    assert!(blow_ups.iter().all(|other| seconds(other) >= 0.98 * seconds(&blow_ups[0])), "{plan}");
+    let text = stdout(&run(folder.path(), &["plan", &program, "--args", "5"]));
+    assert!(
+        text.contains("does not fit: it lacks output") && text.contains("for the diluted pool"),
+        "{text}"
+    );
+    assert!(text.contains("predicted from default figures"), "{text}");
+    assert!(!folder.path().join("ashlar-data").exists(), "a plan left records");
+}
+
+#[test]
+fn a_calibrated_machine_is_predicted_from_its_own_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["doctor", "--calibrate", "--json"]);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let checks = json(&output)["checks"].as_array().unwrap().clone();
+    let rates = checks.iter().find(|check| check["check"] == "rates").unwrap();
+    assert!(rates["found"].as_str().unwrap().starts_with("measured on this machine at "), "{rates}");
+    let program = echo_program(folder.path()).display().to_string();
+    let plan = json(&run(folder.path(), &["plan", &program, "--args", "5", "--json"]));
+    assert_eq!(plan["rates"]["measured"], true, "{plan}");
+}
+
+#[test]
+fn a_proof_that_does_not_fit_into_memory_is_refused_with_its_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = echo_program(folder.path()).display().to_string();
+    let refused = |output: &std::process::Output| {
+        assert_eq!(status(output), 4, "{}", stderr(output));
+        let said = stderr(output);
+        assert!(said.contains("error[ASH-2104]") && said.contains("the memory limit that was set"), "{said}");
+        assert!(said.contains("ASHLAR_MEMORY_LIMIT=none"), "{said}");
+    };
+    refused(&run(folder.path(), &["prove", &program, "--args", "5", "--memory-limit", "9MiB"]));
+    let mut command = ashlar(folder.path());
+    command.args(["prove", &program, "--args", "5"]).env("ASHLAR_MEMORY_LIMIT", "9MiB");
+    refused(&command.output().unwrap());
+    let jobs = json(&run(folder.path(), &["jobs", "list", "--json"]));
+    assert!(jobs["jobs"].as_array().unwrap().iter().all(|job| job["error_code"] == "ASH-2104"), "{jobs}");
+    // The limit was of this machine at that time, and is no part of what was asked for.
+    let job = jobs["jobs"][0]["id"].as_str().unwrap();
+    let retried = run(folder.path(), &["jobs", "retry", job]);
+    assert_eq!(status(&retried), 0, "{}", stderr(&retried));
+    assert_eq!(status(&run(folder.path(), &["plan", &program, "--memory-limit", "much"])), 2);
 }
 
 #[test]
@@ -192,6 +289,38 @@ fn a_huge_file_is_refused_before_it_is_read() {
         assert!([2, 4].contains(&status(&output)), "{command}: {}", stderr(&output));
         assert!(stderr(&output).starts_with("error[ASH-"), "{command}: {}", stderr(&output));
     }
+    let proof = fixture("small_512_fib/keccak_vf1000/proof.json");
+    for (arguments, code) in [
+        (&["verify", &proof, "--policy", "huge.json"][..], "ASH-5004"),
+        (&["verify", &proof, "--policy", "/dev/zero"], "ASH-5004"),
+        (&["doctor", "--config", "huge.json"], "ASH-5003"),
+        (&["doctor", "--config", "/dev/zero"], "ASH-5003"),
+    ] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(status(&output), 3, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(code), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_name_that_is_no_text_is_an_error_like_any_other() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let with = |arguments: &[&str]| ashlar(folder.path()).args(arguments).arg(name).output().unwrap();
+    for (arguments, exit) in [
+        (&["allocate"][..], 3),
+        (&["verify"], 3),
+        (&["jobs", "show"], 2),
+        (&["plan", "--args"], 2),
+        (&["jobs", "list", "--data-dir"], 3),
+        (&[], 2),
+    ] {
+        let output = with(arguments);
+        assert_eq!(status(&output), exit, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error[ASH-"), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
 }
 
 #[test]
@@ -279,6 +408,36 @@ fn errors_are_data_too() {
     let last: serde_json::Value = serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["code"]), (&"error".into(), &"ASH-4007".into()));
     assert!(last["ts"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn whatever_is_asked_for_as_json_is_json() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["man", "verify"],
+        &["doctor"],
+        &["explain"],
+        &["jobs", "list"],
+        &["jobs", "cancel", "job_0"],
+        &["jobs", "retry", "job_0"],
+        &["verify", "nowhere.json"],
+        &["alocate"],
+        &["allocate", "x.json", "--fast"],
+        &["jobs", "list", "--limit", "many"],
+    ] {
+        let mut asked = arguments.to_vec();
+        asked.push("--json");
+        let output = run(folder.path(), &asked);
+        let data = json(&output);
+        assert!(data["schema"].as_str().unwrap().starts_with("ashlar."), "{asked:?}: {data}");
+        let failed = data["schema"] == "ashlar.error/1";
+        assert_eq!(failed, status(&output) != 0, "{asked:?}: {data}");
+        if failed {
+            assert_eq!(data["exit_status"], status(&output), "{asked:?}");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::{machine, measure::Usage, options::Options, vectors::Case};
+use crate::{
+    machine,
+    measure::Usage,
+    options::Options,
+    vectors::{Case, rates},
+};
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
@@ -30,13 +35,14 @@ pub(crate) fn markdown(options: &Options, rows: &[(&Case, Vec<Usage>)]) -> Strin
     );
     let _ = writeln!(
         text,
-        "Whole process of the drop-in prover, self-verification included; CPU is user + system. Proof bytes compared with the reference in every run.\n"
+        "Whole process of the drop-in prover, self-verification included; CPU is user + system. Proof bytes compared with the reference in every run. Predictions are at rates measured just now.\n"
     );
     let _ = writeln!(
         text,
-        "| case | CPU s, median | CPU s, spread | wall s, median | peak MB | Stone CPU s (Zen 4) | Stone peak MB |"
+        "| case | CPU s, median | CPU s, spread | CPU s, predicted | wall s, median | peak MB | peak MB, predicted | Stone CPU s (Zen 4) | Stone peak MB |"
     );
-    let _ = writeln!(text, "|---|---|---|---|---|---|---|");
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|---|");
+    let rates = rates();
     for (case, runs) in rows {
         let cpu = runs.iter().map(|run| run.cpu_seconds);
         let wall = median(runs.iter().map(|run| run.wall_seconds));
@@ -44,9 +50,12 @@ pub(crate) fn markdown(options: &Options, rows: &[(&Case, Vec<Usage>)]) -> Strin
         let (stone_cpu, stone_peak) = case
             .stone
             .map_or(("–".into(), "–".into()), |(cpu, peak)| (format!("{cpu:.2}"), format!("{peak:.0}")));
+        let (cpu_prediction, peak_prediction) = case
+            .predicted(&rates)
+            .map_or(("–".into(), "–".into()), |(cpu, peak)| (format!("{cpu:.2}"), format!("{peak:.0}")));
         let _ = writeln!(
             text,
-            "| `{}` | {:.2} | {} | {wall:.2} | {peak:.0} | {stone_cpu} | {stone_peak} |",
+            "| `{}` | {:.2} | {} | {cpu_prediction} | {wall:.2} | {peak:.0} | {peak_prediction} | {stone_cpu} | {stone_peak} |",
             case.name(),
             median(cpu.clone()),
             spread(cpu),

@@ -5,6 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ashlar_cpu_air::statement::StoneVersion;
+use ashlar_field::Kernels;
+use ashlar_stone::{
+    MOST_SETTINGS_BYTES, PageZero, ProofParameters, Rates, calibrate, predict, preflight, read_json,
+    read_public_input,
+};
 use serde_json::Value;
 
 use crate::{LabError, options::Options};
@@ -18,6 +24,11 @@ pub(crate) struct Case {
     pub(crate) layout: String,
     /// User CPU seconds and peak MB of C++ Stone, from the table in the folder's README.
     pub(crate) stone: Option<(f64, f64)>,
+}
+
+/// The rates of this machine.
+pub(crate) fn rates() -> Rates {
+    calibrate(Kernels::current())
 }
 
 /// A directory that disappears with its owner.
@@ -51,6 +62,20 @@ impl Case {
 
     pub(crate) fn is_stone5(&self) -> bool {
         self.variant.starts_with("stone5")
+    }
+
+    /// What this machine is predicted to need: CPU seconds at measured rates, verification included, and peak MB.
+    /// `None` if the statement or the parameters cannot be read.
+    pub(crate) fn predicted(&self, rates: &Rates) -> Option<(f64, f64)> {
+        let public = read_public_input(&self.directory().join("air_public_input.json")).ok()?.public_input;
+        let path = self.variant_directory().join("cpu_air_params.json");
+        let json = read_json(&path, "parameters", MOST_SETTINGS_BYTES).ok()?;
+        let parameters = ProofParameters::from_json(&json, &path.to_string_lossy()).ok()?;
+        let version = if self.is_stone5() { StoneVersion::Stone5 } else { StoneVersion::Stone6 };
+        let shape = preflight(&public, &parameters, version).ok()?;
+        let page = PageZero { segments: 0, cells: 0 };
+        let prediction = predict(&parameters.stark, &shape, page, rates);
+        Some((prediction.cpu_seconds() + prediction.verification_seconds, prediction.memory_bytes / 1e6))
     }
 
     /// The reference proof.

@@ -1,5 +1,7 @@
 //! Parameters for a trace of any size and any wanted security: FRI steps that always add up, and the cheapest
-//! combination of blow-up, queries, grinding and folding by prediction.
+//! combination of blow-up, queries, grinding and folding by prediction, at the [`Rates`] of a machine.
+
+use std::collections::HashSet;
 
 use ashlar_cpu_air::{
     air::CpuAir,
@@ -8,24 +10,27 @@ use ashlar_cpu_air::{
     statement::{PageHash, StatementError},
 };
 use ashlar_fault::{Code, Exit, Fault};
-use ashlar_field::Felt;
+use ashlar_field::{Felt, Kernels};
 use ashlar_hash::{ChannelHash, CommitmentHash, ProofOfWorkHash};
-use ashlar_stark::{FriParameters, Security, StarkParameters, air::Air as _};
+use ashlar_stark::{
+    FriParameters, Security, StarkParameters,
+    air::{Air as _, ConstraintSystem, Domain},
+};
 
 use crate::{
     parameters::ProofParameters,
-    prediction::{Prediction, TraceShape, predict},
+    prediction::{MOST_CALLDATA_FELTS, PageZero, Prediction, Rates, TraceShape, predict},
 };
 
 /// What the parameters are chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Optimize {
-    /// The least CPU time.
+    /// The least CPU time of proving and verifying.
     Time,
     /// The shortest proof, at a cost of at most four times the least time.
     Size,
-    /// The least calldata on Starknet: like size, but grinding of at least 20 bits and Poseidon at the top of the
-    /// trees, as its verifier contract wants.
+    /// The least calldata on Starknet at a cost of at most four times the least time, or of more where nothing less
+    /// fits into one transaction; Poseidon at the top of the trees, as the verifier contract wants.
     Calldata,
 }
 
@@ -40,6 +45,57 @@ pub enum HashChoice {
     Keccak160,
 }
 
+/// What is wanted of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Least conjectured bits.
+    pub bits: u32,
+    /// What they are chosen for.
+    pub optimize: Optimize,
+    /// The hash functions.
+    pub hashes: HashChoice,
+}
+
+/// What is to be proven, as far as parameters depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The dimensions of the trace.
+    pub shape: TraceShape,
+    /// Page 0 of the public memory.
+    pub page: PageZero,
+    /// Whether Integrity's verifier contract knows the layout.
+    pub settles: bool,
+}
+
+/// The layouts that Integrity's verifier contract knows.
+const SETTLING_LAYOUTS: [&str; 6] =
+    ["dex", "recursive", "recursive_with_poseidon", "small", "starknet", "starknet_with_keccak"];
+
+impl Target {
+    /// A run of `n_steps` steps in a layout, with so many cells on page 0 of its public memory.
+    ///
+    /// # Errors
+    /// If the layout cannot hold the run.
+    pub fn new(layout: &Layout, n_steps: u64, page_cells: u64) -> Result<Target, StatementError> {
+        Ok(Target {
+            shape: trace_shape(layout, n_steps)?,
+            page: PageZero { segments: layout.segments.len() as u64, cells: page_cells },
+            settles: SETTLING_LAYOUTS.contains(&layout.name),
+        })
+    }
+}
+
+/// How a proof could be registered on Starknet through Integrity's verifier contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// In one transaction.
+    OneTransaction,
+    /// In several: it is too long for the calldata of one.
+    Split,
+    /// Not at all: the contract does not know the layout.
+    UnknownLayout,
+}
+
 /// Chosen parameters and what they will cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
@@ -49,6 +105,8 @@ pub struct Chosen {
     pub security: Security,
     /// Their cost.
     pub prediction: Prediction,
+    /// How the proof could be registered.
+    pub settlement: Settlement,
 }
 
 /// No parameters exist.
@@ -130,7 +188,21 @@ pub(crate) fn shape_of(air: &CpuAir) -> TraceShape {
         widths: air.trace_widths(),
         mask: system.mask.len(),
         constraints: system.constraints.len(),
+        table_cells: table_cells(system, 1 << air.log_trace_length()),
     }
+}
+
+/// Cells of the tables that the prover makes once a coset: one period for every set of rows and every periodic column.
+/// Sets of single rows have none.
+fn table_cells(system: &ConstraintSystem, length: u64) -> u64 {
+    let sets: HashSet<&Domain> =
+        system.constraints.iter().filter_map(|constraint| Some(&constraint.body.as_ref()?.1)).collect();
+    let period = |set: &&Domain| {
+        let periods = set.included.iter().chain(&set.excluded).map(|rows| rows.period);
+        periods.filter(|period| *period < length).max().unwrap_or(0)
+    };
+    let periodic = system.periodic.iter().map(|column| column.values.len() as u64 * column.step);
+    sets.iter().map(period).chain(periodic).sum()
 }
 
 impl TraceShape {
@@ -153,55 +225,140 @@ pub fn fri_step_list(log_trace_length: u32, log_last_layer: u32, step: u32) -> V
     steps
 }
 
-/// The cheapest parameters of at least `target_bits` conjectured bits for a run of `n_steps` steps.
+/// The cheapest parameters of at least `bits` conjectured bits for a run of `n_steps` steps, at the default rates of
+/// this machine's kernels and with little public memory. [`choose`] takes both as they are.
 ///
 /// # Errors
 /// If the layout cannot hold the run, or the hashes cannot reach the bits.
 pub fn automatic_parameters(
     layout: &Layout,
     n_steps: u64,
-    target_bits: u32,
+    bits: u32,
     optimize: Optimize,
     hashes: HashChoice,
 ) -> Result<Chosen, AutomaticError> {
-    choose(&trace_shape(layout, n_steps)?, target_bits, optimize, hashes)
+    let target = Target::new(layout, n_steps, 0)?;
+    choose(&target, &Wish { bits, optimize, hashes }, &Rates::default_of(Kernels::current()))
 }
 
-/// [`automatic_parameters`] for a trace whose dimensions are known.
+/// The cheapest parameters for a target, at the rates of a machine.
 ///
 /// # Errors
 /// If the hashes cannot reach the bits.
-pub fn choose(
-    shape: &TraceShape,
-    target_bits: u32,
+pub fn choose(target: &Target, wish: &Wish, rates: &Rates) -> Result<Chosen, AutomaticError> {
+    let candidates = Candidates::new(target, wish, rates)?;
+    Ok(candidates.cheapest(LOG_BLOW_UPS).chosen(target))
+}
+
+/// The cheapest parameters for every blow-up, in ascending order: what [`choose`] chooses from.
+///
+/// # Errors
+/// If the hashes cannot reach the bits.
+pub fn by_blow_up(target: &Target, wish: &Wish, rates: &Rates) -> Result<Vec<Chosen>, AutomaticError> {
+    let candidates = Candidates::new(target, wish, rates)?;
+    Ok(LOG_BLOW_UPS.map(|h| candidates.cheapest(h..=h).chosen(target)).collect())
+}
+
+/// Everything tried, with its cost.
+struct Candidates {
     optimize: Optimize,
-    hashes: HashChoice,
-) -> Result<Chosen, AutomaticError> {
-    let many_queries = Numbers { h: 1, n_queries: 1 << 12, bits: 20, last: 0, step: 4 };
-    let most = shape.security(&with(shape, hashes, optimize, many_queries).stark).collision_bits;
-    if target_bits > most {
-        return Err(AutomaticError::TooManyBits { most, wanted: target_bits });
+    /// Predicted seconds of the fastest.
+    least_time: f64,
+    /// Whether any fits into one transaction at a cost that calldata is worth.
+    settles_in_time: bool,
+    all: Vec<Candidate>,
+}
+
+#[derive(Clone)]
+struct Candidate {
+    parameters: ProofParameters,
+    prediction: Prediction,
+    one_transaction: bool,
+}
+
+/// What size and calldata may cost, in multiples of the least time.
+const WORTH: f64 = 4.0;
+
+/// The length of a proof depends on how often queries meet: no proof in two thousand is longer than its expectation by
+/// more than this.
+const SPREAD: f64 = 1.04;
+
+impl Candidates {
+    fn new(target: &Target, wish: &Wish, rates: &Rates) -> Result<Candidates, AutomaticError> {
+        let &Target { shape, page, settles } = target;
+        let many_queries = Numbers { h: 1, n_queries: 1 << 12, bits: 20, last: 0, step: 4 };
+        let most = shape.security(&with(&shape, wish, many_queries).stark).collision_bits;
+        if wish.bits > most {
+            return Err(AutomaticError::TooManyBits { most, wanted: wish.bits });
+        }
+        let all: Vec<Candidate> = numbers(&shape, wish.bits)
+            .map(|numbers| {
+                let parameters = with(&shape, wish, numbers);
+                let prediction = predict(&parameters.stark, &shape, page, rates);
+                let one_transaction =
+                    settles && prediction.calldata_felts * SPREAD <= MOST_CALLDATA_FELTS as f64;
+                Candidate { parameters, prediction, one_transaction }
+            })
+            .collect();
+        let least_time = all.iter().map(Candidate::seconds).fold(f64::INFINITY, f64::min);
+        let settles_in_time = all
+            .iter()
+            .any(|candidate| candidate.one_transaction && candidate.seconds() <= WORTH * least_time);
+        Ok(Candidates { optimize: wish.optimize, least_time, settles_in_time, all })
     }
-    let candidates: Vec<(ProofParameters, Prediction)> = numbers(shape, target_bits)
-        .map(|numbers| {
-            let parameters = with(shape, hashes, optimize, numbers);
-            let prediction = predict(&parameters.stark, shape);
-            (parameters, prediction)
-        })
-        .collect();
-    let least_time = candidates.iter().map(|(_, cost)| cost.cpu_seconds).fold(f64::INFINITY, f64::min);
-    let cost = |(_, prediction): &(ProofParameters, Prediction)| match optimize {
-        // A shorter proof is worth a little: 10 KB for a hundredth of the time.
-        Optimize::Time => prediction.cpu_seconds + least_time * prediction.bytes * 1e-6,
-        Optimize::Size | Optimize::Calldata if prediction.cpu_seconds > 4.0 * least_time => f64::INFINITY,
-        Optimize::Size | Optimize::Calldata => prediction.bytes,
-    };
-    let cheapest = candidates.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
-    // The search always has candidates.
-    let (parameters, prediction) =
-        cheapest.ok_or(AutomaticError::TooManyBits { most, wanted: target_bits })?;
-    let security = shape.security(&parameters.stark);
-    Ok(Chosen { parameters, security, prediction })
+
+    /// What is to be as little as possible.
+    fn cost(&self, candidate: &Candidate) -> f64 {
+        let too_slow = candidate.seconds() > WORTH * self.least_time;
+        match self.optimize {
+            // A shorter proof is worth a little: 10 KB for a hundredth of the time.
+            Optimize::Time => candidate.seconds() + self.least_time * candidate.prediction.bytes * 1e-6,
+            Optimize::Size if too_slow => f64::INFINITY,
+            Optimize::Size => candidate.prediction.bytes,
+            // Where only slow ones fit into one transaction: the fastest of these, before all that do not fit.
+            Optimize::Calldata if candidate.one_transaction && !self.settles_in_time => {
+                -1.0 / candidate.seconds()
+            }
+            Optimize::Calldata if too_slow => f64::INFINITY,
+            Optimize::Calldata => candidate.prediction.calldata_felts,
+        }
+    }
+
+    /// The least costly with one of these blow-ups.
+    fn cheapest(&self, log_blow_ups: std::ops::RangeInclusive<u32>) -> &Candidate {
+        let of_these = self
+            .all
+            .iter()
+            .filter(|candidate| log_blow_ups.contains(&candidate.parameters.stark.log_n_cosets));
+        // Where nothing is worth its time, the fastest.
+        let order = |candidate: &&Candidate| (self.cost(candidate), candidate.seconds());
+        let least = of_these.min_by(|a, b| {
+            let (a, b) = (order(a), order(b));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        // The search always has candidates of every blow-up.
+        least.unwrap_or(&self.all[0])
+    }
+}
+
+impl Candidate {
+    /// Predicted CPU seconds of proving and verifying.
+    fn seconds(&self) -> f64 {
+        self.prediction.cpu_seconds() + self.prediction.verification_seconds
+    }
+
+    fn chosen(&self, target: &Target) -> Chosen {
+        Chosen {
+            parameters: self.parameters.clone(),
+            security: target.shape.security(&self.parameters.stark),
+            prediction: self.prediction,
+            settlement: match (target.settles, self.one_transaction) {
+                (false, _) => Settlement::UnknownLayout,
+                (true, true) => Settlement::OneTransaction,
+                (true, false) => Settlement::Split,
+            },
+        }
+    }
 }
 
 /// Everything tried: as few queries as the bits need, for every blow-up, grinding, last layer and folding.
@@ -231,9 +388,14 @@ struct Numbers {
     step: u32,
 }
 
-fn with(shape: &TraceShape, hashes: HashChoice, optimize: Optimize, numbers: Numbers) -> ProofParameters {
+fn with(shape: &TraceShape, wish: &Wish, numbers: Numbers) -> ProofParameters {
+    let Wish { hashes, optimize, .. } = *wish;
     let (commitment_hash, pow_hash) = match hashes {
         HashChoice::Blake248 => (CommitmentHash::Blake256Masked248Lsb, ProofOfWorkHash::Blake256),
+        // The contract's name for it is BLAKE2s below Poseidon layers that reach the leaves.
+        HashChoice::Poseidon if optimize == Optimize::Calldata => {
+            (CommitmentHash::Blake256Masked248Lsb, ProofOfWorkHash::Blake256)
+        }
         HashChoice::Poseidon => (CommitmentHash::Poseidon3, ProofOfWorkHash::Blake256),
         HashChoice::Keccak160 => (CommitmentHash::Keccak256Masked160Lsb, ProofOfWorkHash::Keccak256),
     };
@@ -267,7 +429,7 @@ mod tests {
     use super::*;
 
     fn shape(log_trace_length: u32) -> TraceShape {
-        TraceShape { log_trace_length, widths: [23, 2], mask: 201, constraints: 179 }
+        TraceShape { log_trace_length, widths: [23, 2], mask: 201, constraints: 179, table_cells: 100_000 }
     }
 
     #[test]
@@ -283,19 +445,31 @@ mod tests {
         }
     }
 
+    fn target(log_trace_length: u32) -> Target {
+        let page = PageZero { segments: 6, cells: 50 };
+        Target { shape: shape(log_trace_length), page, settles: true }
+    }
+
+    fn wish(bits: u32, optimize: Optimize, hashes: HashChoice) -> Wish {
+        Wish { bits, optimize, hashes }
+    }
+
+    const RATES: fn() -> Rates = || Rates::default_of(Kernels::Avx512);
+
     #[test]
     fn every_choice_reaches_its_bits_and_fits_its_trace() {
         for log_trace_length in [4, 5, 9, 13, 17, 21, 24] {
             for optimize in [Optimize::Time, Optimize::Size, Optimize::Calldata] {
                 for hashes in [HashChoice::Blake248, HashChoice::Poseidon] {
-                    let chosen = choose(&shape(log_trace_length), 96, optimize, hashes).unwrap();
+                    let wish = wish(96, optimize, hashes);
+                    let chosen = choose(&target(log_trace_length), &wish, &RATES()).unwrap();
                     assert!(chosen.security.conjectured_bits >= 96);
                     let fri = &chosen.parameters.stark.fri;
                     assert_eq!(
                         fri.fri_step_list.iter().sum::<u32>() + fri.last_layer_degree_bound.ilog2(),
                         log_trace_length
                     );
-                    assert!(chosen.prediction.bytes > 0.0 && chosen.prediction.cpu_seconds > 0.0);
+                    assert!(chosen.prediction.bytes > 0.0 && chosen.prediction.cpu_seconds() > 0.0);
                 }
             }
         }
@@ -303,16 +477,63 @@ mod tests {
 
     #[test]
     fn size_costs_time_and_time_costs_size() {
-        let shape = shape(17);
-        let fast = choose(&shape, 96, Optimize::Time, HashChoice::Blake248).unwrap().prediction;
-        let small = choose(&shape, 96, Optimize::Size, HashChoice::Blake248).unwrap().prediction;
-        assert!(fast.cpu_seconds < small.cpu_seconds && small.bytes < fast.bytes, "{fast:?} {small:?}");
+        let choice =
+            |optimize| choose(&target(17), &wish(96, optimize, HashChoice::Blake248), &RATES()).unwrap();
+        let (fast, small) = (choice(Optimize::Time).prediction, choice(Optimize::Size).prediction);
+        assert!(fast.cpu_seconds() < small.cpu_seconds() && small.bytes < fast.bytes, "{fast:?} {small:?}");
+    }
+
+    #[test]
+    fn the_choice_is_the_cheapest_of_its_blow_ups() {
+        let wish = wish(96, Optimize::Time, HashChoice::Blake248);
+        let every = by_blow_up(&target(17), &wish, &RATES()).unwrap();
+        let chosen = choose(&target(17), &wish, &RATES()).unwrap();
+        assert_eq!(every.len(), 6);
+        assert!(every.contains(&chosen));
+        let seconds =
+            |chosen: &Chosen| chosen.prediction.cpu_seconds() + chosen.prediction.verification_seconds;
+        assert!(every.iter().all(|other| seconds(other) > 0.98 * seconds(&chosen)));
+    }
+
+    /// Where verifying costs more than proving, many queries are no bargain.
+    #[test]
+    fn a_machine_that_hashes_slowly_one_by_one_gets_fewer_queries() {
+        let mut slow = RATES();
+        slow.single.blake *= 1e5;
+        let wish = wish(96, Optimize::Time, HashChoice::Blake248);
+        let usual = choose(&target(13), &wish, &RATES()).unwrap().parameters.stark;
+        let other = choose(&target(13), &wish, &slow).unwrap().parameters.stark;
+        assert!(other.fri.n_queries < usual.fri.n_queries, "{other:?} {usual:?}");
+        assert!(other.log_n_cosets > usual.log_n_cosets);
+    }
+
+    #[test]
+    fn calldata_fits_into_one_transaction_wherever_it_can() {
+        for log_trace_length in [14, 18, 22, 24] {
+            let wish = wish(96, Optimize::Calldata, HashChoice::Blake248);
+            let chosen = choose(&target(log_trace_length), &wish, &RATES()).unwrap();
+            assert_eq!(chosen.settlement, Settlement::OneTransaction, "2^{log_trace_length}");
+            assert!(chosen.prediction.calldata_felts <= MOST_CALLDATA_FELTS as f64);
+            assert!((20..=49).contains(&chosen.parameters.stark.fri.proof_of_work_bits));
+        }
+    }
+
+    #[test]
+    fn a_program_too_long_for_one_transaction_is_split_and_said_so() {
+        let long = Target { page: PageZero { segments: 6, cells: 2500 }, ..target(18) };
+        let wish = wish(96, Optimize::Calldata, HashChoice::Blake248);
+        let chosen = choose(&long, &wish, &RATES()).unwrap();
+        assert_eq!(chosen.settlement, Settlement::Split);
+        assert!(chosen.prediction.calldata_felts > MOST_CALLDATA_FELTS as f64);
+        let unknown = Target { settles: false, ..target(18) };
+        assert_eq!(choose(&unknown, &wish, &RATES()).unwrap().settlement, Settlement::UnknownLayout);
     }
 
     #[test]
     fn eighty_bit_collisions_cannot_carry_ninety_six_bits() {
-        let error = choose(&shape(13), 96, Optimize::Time, HashChoice::Keccak160).unwrap_err();
+        let choice = |bits| choose(&target(13), &wish(bits, Optimize::Time, HashChoice::Keccak160), &RATES());
+        let error = choice(96).unwrap_err();
         assert!(matches!(error, AutomaticError::TooManyBits { most: 80, wanted: 96 }), "{error}");
-        assert!(choose(&shape(13), 80, Optimize::Time, HashChoice::Keccak160).is_ok());
+        assert!(choice(80).is_ok());
     }
 }

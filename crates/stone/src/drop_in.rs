@@ -54,6 +54,9 @@ enum SetupError {
     /// The environment names kernels that do not exist or cannot run here.
     #[error("ASHLAR_KERNELS: {0}")]
     Kernels(#[from] UnknownKernels),
+    /// The environment has a memory limit that is none.
+    #[error("{variable}: {0}", variable = crate::MEMORY_LIMIT_VARIABLE)]
+    MemoryLimit(crate::UnknownMemoryLimit),
     /// The system gives us no threads.
     #[error("expected to start {wanted} threads, got: {source}")]
     Threads {
@@ -71,6 +74,7 @@ impl Fault for SetupError {
     fn code(&self) -> Code {
         Code(match self {
             SetupError::Kernels(_) => 5051,
+            SetupError::MemoryLimit(_) => 5002,
             SetupError::Threads { .. } | SetupError::Interrupts(_) => 5052,
         })
     }

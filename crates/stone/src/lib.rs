@@ -8,14 +8,19 @@
 //! | [`public_input_from_json`], [`private_input_from_json`], [`read_run`] | the statement and its witness |
 //! | [`ProofParameters`], [`ProverConfig`] | the two settings files |
 //! | [`automatic_parameters`], [`predict`] | parameters for any size, and what a proof will cost |
+//! | [`calibrate`], [`Rates`] | how fast this machine is |
+//! | [`MemoryLimit`] | whether a proof fits, before it starts |
 //! | [`ProofFile`] | the proof file |
 //! | [`prove`] | a run to a proof that our verifier accepted |
+//! | [`ExternalProver`] | another prover, as a supervised child |
 //! | [`Policy`], [`verify`] | a proof against what the caller demands |
 //! | [`cpu_air_prover`], [`cpu_air_verifier`] | the stand-in programs |
 #![forbid(unsafe_code)]
 
 mod automatic;
+mod capacity;
 mod drop_in;
+mod external;
 mod files;
 mod flags;
 mod instance;
@@ -33,16 +38,23 @@ mod run_files;
 mod verify;
 
 pub use automatic::{
-    AutomaticError, Chosen, HashChoice, Optimize, automatic_parameters, choose, fri_step_list, trace_shape,
+    AutomaticError, Chosen, HashChoice, Optimize, Settlement, Target, Wish, automatic_parameters, by_blow_up,
+    choose, fri_step_list, trace_shape,
+};
+pub use capacity::{
+    MEMORY_LIMIT_VARIABLE, Memory, MemoryBound, MemoryLimit, TooMuchMemory, UnknownMemoryLimit,
 };
 pub use drop_in::{cpu_air_prover, cpu_air_verifier};
+pub use external::{ExternalError, ExternalProver, Scratch};
 pub use files::{FileError, MOST_INPUT_BYTES, MOST_SETTINGS_BYTES, OutputFile, read_bounded};
 pub use flags::FlagError;
 pub use instance::InstanceError;
 pub use json::{Json, JsonError};
 pub use parameters::{ParameterFileError, ProofParameters};
 pub use policy::{Allowed, Policy, PolicyError, StatementRule};
-pub use prediction::{Prediction, TraceShape, predict};
+pub use prediction::{
+    HashRates, MOST_CALLDATA_FELTS, PageZero, PhaseSeconds, Prediction, Rates, TraceShape, calibrate, predict,
+};
 pub use private_input::{PrivateInputFile, private_input_from_json, private_input_to_json};
 pub use proof_file::ProofFile;
 pub use prove::{Echo, ProveError, ProveOptions, SelfVerification, StoneProof, preflight, prove};

@@ -1,11 +1,23 @@
-//! What a proof will cost before it is made: bytes from the parameters, seconds and memory from operation counts.
+//! What a proof will cost before it is made: bytes and calldata from the parameters, seconds from operation counts
+//! and the [`Rates`] of a machine, memory from what the prover keeps.
 //!
-//! Only the queries are random, so everything about the size is known but how often they meet: the expectation over
-//! uniformly drawn queries is computed, whose spread is a few per cent.
+//! | module | what it computes |
+//! |---|---|
+//! | `size` | the expected length of the proof stream, as bytes and as calldata |
+//! | `rates` | nanoseconds of one operation, by default for a family of kernels |
+//! | `calibration` | the same, measured on this machine |
 
-use ashlar_field::Kernels;
-use ashlar_hash::{ChannelHash, CommitmentHash, ProofOfWorkHash};
-use ashlar_stark::StarkParameters;
+mod calibration;
+mod rates;
+mod size;
+
+use ashlar_stark::{Phase, StarkParameters};
+
+pub use calibration::calibrate;
+pub use rates::{HashRates, Rates};
+pub use size::{MOST_CALLDATA_FELTS, PageZero};
+
+use size::{Stream, WORD};
 
 /// The dimensions of a trace, as far as cost and size depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +30,29 @@ pub struct TraceShape {
     pub mask: usize,
     /// Constraints.
     pub constraints: usize,
+    /// Cells of the tables of known values that evaluating the constraints takes, on one coset.
+    pub table_cells: u64,
+}
+
+/// CPU seconds by phase of the prover.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PhaseSeconds([f64; Phase::ALL.len()]);
+
+impl PhaseSeconds {
+    /// The seconds of one phase.
+    pub fn of(&self, phase: Phase) -> f64 {
+        self.iter().find(|(candidate, _)| *candidate == phase).map_or(0.0, |(_, seconds)| seconds)
+    }
+
+    /// Every phase with its seconds, in the order of the proof.
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, f64)> + '_ {
+        Phase::ALL.into_iter().zip(self.0)
+    }
+
+    /// All phases together.
+    pub fn total(&self) -> f64 {
+        self.0.iter().sum()
+    }
 }
 
 /// The cost of a proof.
@@ -25,205 +60,138 @@ pub struct TraceShape {
 pub struct Prediction {
     /// Expected length of the proof stream in bytes.
     pub bytes: f64,
-    /// CPU seconds, over all threads, of an otherwise idle machine of the kind the constants were measured on.
-    pub cpu_seconds: f64,
+    /// Expected field elements of calldata that Integrity's verifier contract takes for the whole proof in one call.
+    pub calldata_felts: f64,
+    /// CPU seconds of proving by phase, over all threads, on a machine of these rates that does nothing else.
+    pub phases: PhaseSeconds,
+    /// CPU seconds of verifying it once.
+    pub verification_seconds: f64,
     /// Peak memory in bytes, with the lean storage policy.
     pub memory_bytes: f64,
 }
 
-/// Bytes of an element or digest in the proof.
-const WORD: f64 = 32.0;
-
-/// Expected number of distinct values among `draws` uniform draws from 2^`log_size`.
-fn expected_distinct(log_size: u32, draws: f64) -> f64 {
-    let size = f64::from(log_size).exp2();
-    // size · (1 − (1 − 1/size)^draws), without cancellation for large sizes.
-    -size * (draws * (-1.0 / size).ln_1p()).exp_m1()
-}
-
-/// Expected number of authentication nodes of a tree of 2^`height` leaves: at every level, siblings of which one is
-/// an ancestor of a query and the other is not.
-fn expected_siblings(height: u32, draws: f64) -> f64 {
-    (1..=height)
-        .map(|level| {
-            let nodes = f64::from(level).exp2();
-            let missed = |share: f64| if share >= 1.0 { 0.0 } else { (draws * (-share).ln_1p()).exp() };
-            nodes * (missed(1.0 / nodes) - missed(2.0 / nodes))
-        })
-        .sum()
-}
-
-/// Expected length of the proof stream in bytes.
-fn expected_bytes(parameters: &StarkParameters, shape: &TraceShape) -> f64 {
-    let draws = parameters.fri.n_queries as f64;
-    let steps = &parameters.fri.fri_step_list;
-    let first_step = steps.first().copied().unwrap_or(0);
-    let log_domain = shape.log_trace_length + parameters.log_n_cosets;
-    let nonce = match (parameters.fri.proof_of_work_bits, parameters.channel_hash) {
-        (0, _) => 0.0,
-        (_, ChannelHash::Poseidon3) => WORD,
-        _ => 8.0,
-    };
-    let roots = 3.0 + steps.len().saturating_sub(1) as f64;
-    let out_of_domain = shape.mask as f64 + 2.0;
-    let mut words = roots + out_of_domain + parameters.fri.last_layer_degree_bound as f64;
-    let log_cosets = log_domain.saturating_sub(first_step);
-    for width in [shape.widths[0], shape.widths[1], 2] {
-        let rows = expected_distinct(log_cosets, draws) * f64::from(first_step).exp2();
-        // In a table of one column the sibling leaves are rows, sent as data; there are as many.
-        words += rows * width as f64 + expected_siblings(log_cosets, draws);
-    }
-    let mut log_layer = log_cosets;
-    for &step in steps.iter().skip(1) {
-        let log_rows = log_layer.saturating_sub(step);
-        let cells = expected_distinct(log_rows, draws) * f64::from(step).exp2();
-        words += cells - expected_distinct(log_layer, draws) + expected_siblings(log_rows, draws);
-        log_layer = log_rows;
-    }
-    words * WORD + nonce
-}
-
-/// Nanoseconds of one operation on one core.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Costs {
-    butterfly: f64,
-    multiplication: f64,
-    keccak: f64,
-    blake: f64,
-    poseidon: f64,
-    pedersen: f64,
-    grinding_keccak: f64,
-    grinding_blake: f64,
-}
-
-impl Costs {
-    /// Measured on server processors (2.5 to 4.3 GHz), rounded to the slower.
-    fn of(kernels: Kernels) -> Costs {
-        match kernels {
-            Kernels::Scalar => Costs {
-                butterfly: 20.0,
-                multiplication: 16.0,
-                keccak: 600.0,
-                blake: 250.0,
-                poseidon: 9000.0,
-                pedersen: 90_000.0,
-                grinding_keccak: 650.0,
-                grinding_blake: 250.0,
-            },
-            Kernels::Portable | Kernels::Avx512 => Costs {
-                butterfly: 6.0,
-                multiplication: 5.0,
-                keccak: 90.0,
-                blake: 25.0,
-                poseidon: 1800.0,
-                pedersen: 90_000.0,
-                grinding_keccak: 90.0,
-                grinding_blake: 25.0,
-            },
-            Kernels::Avx512Ifma => Costs {
-                butterfly: 3.5,
-                multiplication: 2.6,
-                keccak: 70.0,
-                blake: 20.0,
-                poseidon: 800.0,
-                pedersen: 90_000.0,
-                grinding_keccak: 70.0,
-                grinding_blake: 20.0,
-            },
-        }
+impl Prediction {
+    /// CPU seconds of proving, over all threads.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.phases.total()
     }
 
-    /// Hashing one message of `words` 32-byte words.
-    fn message(&self, hash: CommitmentHash, words: f64) -> f64 {
-        match hash {
-            CommitmentHash::Keccak256
-            | CommitmentHash::Keccak256Masked160Msb
-            | CommitmentHash::Keccak256Masked160Lsb => self.keccak * ((32.0 * words + 1.0) / 136.0).ceil(),
-            CommitmentHash::Blake256
-            | CommitmentHash::Blake256Masked160Msb
-            | CommitmentHash::Blake256Masked248Lsb => self.blake * (words / 2.0).ceil(),
-            CommitmentHash::Poseidon3 => self.poseidon * ((words / 2.0).floor() + 1.0),
-            CommitmentHash::Pedersen => self.pedersen * (words + 1.0),
-        }
-    }
-
-    /// The tree over a table of 2^`height` rows.
-    fn tree(&self, parameters: &StarkParameters, height: u32, width: f64) -> f64 {
-        let rows = f64::from(height).exp2() * self.message(parameters.hash_at_depth(height), width);
-        let node = |hash| match hash {
-            CommitmentHash::Poseidon3 => self.poseidon,
-            CommitmentHash::Pedersen => self.pedersen,
-            _ => self.message(hash, 2.0),
-        };
-        rows + (0..height)
-            .map(|depth| f64::from(depth).exp2() * node(parameters.hash_at_depth(depth)))
-            .sum::<f64>()
+    /// Seconds of proving and verifying on this many threads. Measured runs keep two threads busy for 93 % of the
+    /// time; verifying takes one.
+    pub fn wall_seconds(&self, threads: usize) -> f64 {
+        const BUSY: f64 = 0.93;
+        let threads = threads.max(1) as f64;
+        let speed_up = 1.0 + (threads - 1.0) * (2.0 * BUSY - 1.0);
+        self.cpu_seconds() / speed_up + self.verification_seconds
     }
 }
 
-/// CPU nanoseconds of a proof.
-fn cpu_nanoseconds(parameters: &StarkParameters, shape: &TraceShape, costs: &Costs) -> f64 {
+/// Predicts the cost of a proof with these parameters over a trace of this shape, on a machine of these rates.
+pub fn predict(
+    parameters: &StarkParameters,
+    shape: &TraceShape,
+    page: PageZero,
+    rates: &Rates,
+) -> Prediction {
+    let stream = Stream::expected(parameters, shape);
+    Prediction {
+        bytes: stream.bytes(),
+        calldata_felts: stream.calldata_felts(page),
+        phases: phases(parameters, shape, rates),
+        verification_seconds: verification(parameters, shape, &stream, rates) * 1e-9,
+        memory_bytes: memory_bytes(parameters, shape),
+    }
+}
+
+/// CPU seconds of every phase.
+fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> PhaseSeconds {
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
     let log_domain = shape.log_trace_length + parameters.log_n_cosets;
-    let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
-    let transform = length / 2.0 * f64::from(shape.log_trace_length) * costs.butterfly;
-    // One inverse transform a column and one forward transform a coset; FRI's first layer is one more column.
-    let transforms = (columns + 1.0) * (1.0 + blow_up) * transform;
-    // About two multiplications a constraint on 2N points; one a mask cell on N rows for the out-of-domain values and
-    // again for the quotient.
-    let constraints = 2.0 * length * 2.0 * shape.constraints as f64 * costs.multiplication;
-    let out_of_domain = 2.0 * length * shape.mask as f64 * costs.multiplication;
-    let mut trees: f64 = [shape.widths[0], shape.widths[1], 2]
-        .into_iter()
-        .map(|width| costs.tree(parameters, log_domain, width as f64))
-        .sum();
-    let mut log_layer = log_domain.saturating_sub(parameters.fri.fri_step_list.first().copied().unwrap_or(0));
-    for &step in parameters.fri.fri_step_list.iter().skip(1) {
+    let transform = length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly;
+    let [first, interaction] = shape.widths.map(|width| width as f64);
+    // One inverse transform a column and one forward transform a coset.
+    let commitment =
+        |width: f64| width * (1.0 + blow_up) * transform + tree(parameters, &rates.batch, log_domain, width);
+    let every_mask_cell = length * shape.mask as f64 * rates.multiplication;
+    let steps = &parameters.fri.fri_step_list;
+    let mut low_degree = 0.0;
+    let mut log_layer = log_domain.saturating_sub(steps.first().copied().unwrap_or(0));
+    for &step in steps.iter().skip(1) {
+        // A layer is evaluated from its coefficients; its rows are 2^step values.
+        low_degree += f64::from(log_layer).exp2() / 2.0 * f64::from(log_layer) * rates.butterfly;
         log_layer = log_layer.saturating_sub(step);
-        trees += costs.tree(parameters, log_layer, f64::from(step).exp2());
+        low_degree += tree(parameters, &rates.batch, log_layer, f64::from(step).exp2());
     }
-    let per_nonce = match parameters.proof_of_work_hash() {
-        ProofOfWorkHash::Keccak256 => costs.grinding_keccak,
-        ProofOfWorkHash::Blake256 => costs.grinding_blake,
-    };
-    let grinding = f64::from(parameters.fri.proof_of_work_bits).exp2() * per_nonce;
-    transforms + constraints + out_of_domain + trees + grinding
+    let grinding =
+        f64::from(parameters.fri.proof_of_work_bits).exp2() * rates.nonce(parameters.proof_of_work_hash());
+    let nanoseconds = Phase::ALL.map(|phase| match phase {
+        Phase::FirstTrace => length * first * rates.trace_cell,
+        Phase::FirstCommitment => commitment(first),
+        // Products of shifted cells, and one inversion for each run of them.
+        Phase::InteractionTrace => length * interaction * 8.0 * rates.multiplication,
+        Phase::InteractionCommitment => commitment(interaction),
+        // About two products a constraint on 2N points,
+        // and a few for every cell of the tables, of which there is one set a coset.
+        Phase::Constraints => {
+            2.0 * length * 2.0 * shape.constraints as f64 * rates.multiplication
+                + 2.0 * shape.table_cells as f64 * 4.0 * rates.single_multiplication
+        }
+        Phase::CompositionCommitment => commitment(2.0),
+        Phase::OutOfDomain => length * (first + interaction + 2.0) * rates.multiplication,
+        Phase::Quotient => every_mask_cell + transform,
+        Phase::LowDegreeTest => low_degree,
+        Phase::ProofOfWork => grinding,
+        Phase::Openings => openings(parameters, shape, transform, rates),
+    });
+    PhaseSeconds(nanoseconds.map(|phase| phase * 1e-9))
 }
 
-/// Peak memory in bytes with the lean storage policy: coefficients and two cosets of every column, and three trees.
-/// Fitted to runs of `plain` (blow-up 16, 29 MB) and `small` (2¹³ steps, blow-up 4, 398 MB), within 3 %.
+/// Opened rows of cosets that the lean storage policy does not keep are computed again: a few groups of rows by one
+/// product a coefficient, many by a transform of the coset.
+fn openings(parameters: &StarkParameters, shape: &TraceShape, transform: f64, rates: &Rates) -> f64 {
+    let length = f64::from(shape.log_trace_length).exp2();
+    let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
+    let cosets = f64::from(parameters.log_n_cosets).exp2();
+    let groups = parameters.fri.n_queries as f64 / cosets;
+    let one_coset = if groups <= f64::from(shape.log_trace_length) / 2.0 {
+        length * groups * rates.multiplication
+    } else {
+        transform
+    };
+    (cosets - 2.0).max(0.0) * columns * one_coset
+}
+
+/// The tree over a table of 2^`height` rows, in nanoseconds.
+fn tree(parameters: &StarkParameters, rates: &HashRates, height: u32, width: f64) -> f64 {
+    let rows = f64::from(height).exp2() * rates.message(parameters.hash_at_depth(height), width);
+    rows + (0..height)
+        .map(|depth| f64::from(depth).exp2() * rates.node(parameters.hash_at_depth(depth)))
+        .sum::<f64>()
+}
+
+/// Verifying, in nanoseconds: one message at a time on one thread.
+fn verification(parameters: &StarkParameters, shape: &TraceShape, stream: &Stream, rates: &Rates) -> f64 {
+    let depth = parameters.hash_at_depth(u32::MAX);
+    let messages: f64 =
+        stream.rows.iter().map(|&(rows, width)| rows * rates.single.message(depth, width)).sum();
+    // Every sibling, and about as many parents of two known nodes, make one node each.
+    let nodes = 2.0 * stream.siblings * rates.single.node(parameters.hash_at_depth(1));
+    // The channel absorbs every out-of-domain value.
+    let absorbed = (shape.mask as f64 + 2.0) / 2.0 * rates.single.poseidon;
+    let queried = stream.rows.first().map_or(0.0, |&(rows, _)| rows);
+    // The quotient at every queried row has one product and a share of an inversion a mask cell.
+    let algebra =
+        (queried * shape.mask as f64 * 4.0 + 4.0 * shape.constraints as f64) * rates.single_multiplication;
+    messages + nodes + absorbed + algebra
+}
+
+/// Peak memory in bytes with the lean storage policy: coefficients and two cosets of every column, three trees, and
+/// the run itself. The figures beside it in `docs/benchmarks.md` say how close it comes.
 fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape) -> f64 {
     const PROCESS: f64 = 8e6;
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
     let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
-    PROCESS + WORD * length * (3.0 * columns + 3.0 * blow_up + 2.0)
-}
-
-/// Predicts the cost of a proof with these parameters over a trace of this shape.
-pub fn predict(parameters: &StarkParameters, shape: &TraceShape) -> Prediction {
-    let costs = Costs::of(Kernels::current());
-    Prediction {
-        bytes: expected_bytes(parameters, shape),
-        cpu_seconds: cpu_nanoseconds(parameters, shape, &costs) * 1e-9,
-        memory_bytes: memory_bytes(parameters, shape),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_query_needs_one_sibling_a_level() {
-        assert!((expected_siblings(15, 1.0) - 15.0).abs() < 1e-9);
-        assert!((expected_distinct(15, 1.0) - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn endless_queries_need_no_sibling_and_hit_every_row() {
-        assert!(expected_siblings(6, 1e6) < 1e-3);
-        assert!((expected_distinct(6, 1e6) - 64.0).abs() < 1e-3);
-    }
+    PROCESS + WORD * (length * (3.0 * columns + 3.0 * blow_up + 2.0) + shape.table_cells as f64)
 }

@@ -312,6 +312,19 @@ fn single_dashes_and_separate_values_work_as_in_gflags() {
 }
 
 #[test]
+fn a_proof_predicted_to_need_more_memory_than_allowed_is_refused_unless_forced() {
+    let folder = smallest("memory_limit");
+    assert_refused(&prover(&folder).arg("--memory_limit=9MiB").output().unwrap(), 4, 2104);
+    assert_refused(&prover(&folder).env("ASHLAR_MEMORY_LIMIT", "9MiB").output().unwrap(), 4, 2104);
+    assert_refused(&prover(&folder).env("ASHLAR_MEMORY_LIMIT", "plenty").output().unwrap(), 3, 5002);
+    assert_refused(&prover(&folder).arg("--memory_limit=plenty").output().unwrap(), 2, 5050);
+    assert!(!folder.join("proof.json").exists());
+    let forced =
+        prover(&folder).env("ASHLAR_MEMORY_LIMIT", "9MiB").arg("--memory_limit=none").output().unwrap();
+    assert_eq!(forced.status.code(), Some(0), "{}", said(&forced));
+}
+
+#[test]
 fn kernels_that_do_not_exist_are_refused() {
     let folder = smallest("kernels");
     let output = prover(&folder).env("ASHLAR_KERNELS", "quantum").output().unwrap();

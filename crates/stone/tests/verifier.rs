@@ -5,9 +5,10 @@ mod vectors;
 
 use ashlar_cpu_air::statement::{EntryForm, FactHash, StoneVersion};
 use ashlar_fault::{Exit, Fault as _};
+use ashlar_field::Kernels;
 use ashlar_stone::{
-    Json, Policy, ProofFile, ProofParameters, Verified, VerifyError, predict, public_input_from_json,
-    trace_shape, verify, verify_parts,
+    Json, PageZero, Policy, ProofFile, ProofParameters, Rates, Verified, VerifyError, predict,
+    public_input_from_json, trace_shape, verify, verify_parts,
 };
 use vectors::{Variant, fixtures, larger_set, variants};
 
@@ -121,7 +122,9 @@ fn predicted_sizes_are_those_of_the_reference_proofs() {
         let verified = verify_variant(&variant).unwrap();
         let layout = ashlar_cpu_air::layout::by_name(verified.layout).unwrap();
         let shape = trace_shape(layout, verified.n_steps).unwrap();
-        let predicted = predict(&verified.parameters.stark, &shape).bytes;
+        let page = PageZero { segments: 0, cells: 0 };
+        let rates = Rates::default_of(Kernels::Scalar);
+        let predicted = predict(&verified.parameters.stark, &shape, page, &rates).bytes;
         let actual = verified.statistics.bytes as f64;
         // Only how often queries meet is left to chance; with a single query nothing is.
         let tolerance = if verified.parameters.stark.fri.n_queries == 1 { 0.5 } else { 0.05 * actual };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
-use crate::{AllocationId, AllocationStatus, Error, Job, Moment, PaddedFelt, Store, jobs::word};
+use crate::{AllocationId, AllocationStatus, Error, Job, Moment, PaddedFelt, Store, rows::word};
 
 /// An allocation about to be recorded, as the Rust reference decided it.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ impl FromRow<'_, SqliteRow> for Allocation {
             verdict: row.try_get("verdict")?,
             proof_verified: row.try_get("proof_verified")?,
             executed: row.try_get("executed")?,
-            executed_at: crate::jobs::optional_word(row, "executed_at", Moment::parse)?,
+            executed_at: crate::rows::optional_word(row, "executed_at", Moment::parse)?,
             status: word(row, "status", AllocationStatus::parse)?,
             created_at: word(row, "created_at", Moment::parse)?,
             updated_at: word(row, "updated_at", Moment::parse)?,

@@ -42,6 +42,7 @@ fn migrator() -> &'static Migrator {
         };
         Migrator::with_migrations(vec![
             simple(1, "records", include_str!("../migrations/0001_records.sql")),
+            simple(2, "settlements", include_str!("../migrations/0002_settlements.sql")),
             simple(
                 3,
                 "execution destinations",
@@ -59,9 +60,14 @@ impl Store {
     /// [`Error::Unwritable`], [`Error::DiskFull`], [`Error::Corrupt`], [`Error::OtherVersion`], [`Error::Busy`] or
     /// [`Error::CannotOpen`].
     pub async fn open(folder: &Path) -> Result<Store, Error> {
+        let path = folder.join("ashlar.sqlite");
+        if path.to_str().is_none() {
+            // SQLite takes names that are text only.
+            let source = "expected a name in UTF-8".into();
+            return Err(Error::CannotOpen { path, source });
+        }
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
         let artefacts = Artefacts::open(folder)?;
-        let path = folder.join("ashlar.sqlite");
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)

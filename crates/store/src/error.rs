@@ -64,6 +64,12 @@ pub enum Error {
         /// What was asked for.
         given: String,
     },
+    /// No settlement has this id.
+    #[error("no settlement has the id {given}")]
+    UnknownSettlement {
+        /// What was asked for.
+        given: String,
+    },
     /// Several jobs start with this prefix.
     #[error("{count} jobs have ids that start with {given}, the first is {first}")]
     AmbiguousJob {
@@ -145,12 +151,15 @@ impl Fault for Error {
             Error::UnreadableRecord { .. } => Code(4013),
             Error::Unreadable { .. } => Code(4014),
             Error::Database { .. } => Code(4015),
+            Error::UnknownSettlement { .. } => Code(4016),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Error::UnknownJob { .. } | Error::AmbiguousJob { .. } => Exit::Usage,
+            Error::UnknownJob { .. } | Error::AmbiguousJob { .. } | Error::UnknownSettlement { .. } => {
+                Exit::Usage
+            }
             Error::StateRule { .. } => Exit::Negative,
             Error::DiskFull { .. } => Exit::Capacity,
             Error::Database { .. } => Exit::Bug,

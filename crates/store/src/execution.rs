@@ -160,6 +160,12 @@ pub enum ExecutionError {
         /// What is expected.
         expected: &'static str,
     },
+    /// An https address, and a build without TLS.
+    #[error("the webhook address {got:?} needs TLS, and this build has none")]
+    NoTls {
+        /// What was given.
+        got: String,
+    },
     /// The port itself broke.
     #[error("the adapter {adapter} broke while performing the execution {execution}")]
     PortBroke {
@@ -183,6 +189,7 @@ impl Fault for ExecutionError {
             ExecutionError::OtherAdapter { .. } | ExecutionError::OtherDestination { .. } => Code(4064),
             ExecutionError::OtherOrder { .. } => Code(4066),
             ExecutionError::Address { .. } => Code(4065),
+            ExecutionError::NoTls { .. } => Code(4067),
             ExecutionError::PortBroke { .. } => Code(7041),
             ExecutionError::Store(error) => error.code(),
         }
@@ -198,6 +205,7 @@ impl Fault for ExecutionError {
             | ExecutionError::OtherDestination { .. }
             | ExecutionError::OtherOrder { .. }
             | ExecutionError::Address { .. } => Exit::Usage,
+            ExecutionError::NoTls { .. } => Exit::Environment,
             ExecutionError::PortBroke { .. } => Exit::Bug,
             ExecutionError::Store(error) => error.exit(),
         }
@@ -215,6 +223,10 @@ impl Fault for ExecutionError {
             }
             ExecutionError::OtherOrder { .. } => {
                 "run the same command without --again: the first proof is the one that was sent".to_owned()
+            }
+            ExecutionError::NoTls { .. } => {
+                "build with TLS: cargo build --release --features tls; or send to a relay on this machine by http://"
+                    .to_owned()
             }
             ExecutionError::Store(error) => return error.hint(),
             _ => return None,

@@ -31,7 +31,7 @@ use examination::Examiner;
 
 use crate::{
     AllocationStatus, Error, ExecutionError, ExecutionId, ExecutionPort, ExecutionState, Failure, Moment,
-    Order, PaddedFelt, Store, jobs::word,
+    Order, PaddedFelt, Store, rows::word,
 };
 
 /// How long an attempt may take; after that, another process may take the execution over.

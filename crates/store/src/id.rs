@@ -69,6 +69,11 @@ identity!(
     ExecutionId,
     "exe_"
 );
+identity!(
+    /// A settlement's id, `stl_` and a ULID.
+    SettlementId,
+    "stl_"
+);
 
 #[cfg(test)]
 mod tests {

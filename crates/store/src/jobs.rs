@@ -1,16 +1,17 @@
 //! Proof jobs and their events.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use ashlar_fault::Code;
 use ashlar_field::{Felt, StandardBytes};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use sqlx::{FromRow, Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{FromRow, Sqlite, Transaction};
 
 use crate::{
     AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, ProofSource, ProofStatus,
     Purpose, Store,
+    rows::{signed, unsigned},
 };
 
 /// A job's worker renews its lease more often than this; a job whose lease ran out has lost its worker.
@@ -28,6 +29,10 @@ pub struct NewJob {
     pub source: ProofSource,
     /// A digest of program and inputs, by which an equal job can be found again.
     pub input_commitment: Option<String>,
+    /// What was asked for, as far as it takes to ask for it again.
+    pub request: Option<Value>,
+    /// The job that this one does over.
+    pub retry_of: Option<JobId>,
 }
 
 /// What is recorded of a proof that our verifier accepted.
@@ -98,8 +103,14 @@ pub struct Job {
     pub stone_latency_ms: Option<u64>,
     /// Milliseconds by stage.
     pub stage_times: Option<Value>,
-    /// How often it was begun.
+    /// Which attempt at the same request this is, from 1.
     pub attempts: u32,
+    /// The job that this one does over.
+    pub retry_of: Option<JobId>,
+    /// What was asked for.
+    pub request: Option<Value>,
+    /// When somebody asked for it to be stopped.
+    pub cancel_requested_at: Option<Moment>,
     /// The code of the error it ended with.
     pub error_code: Option<String>,
     /// The text of the error it ended with.
@@ -153,16 +164,18 @@ impl Store {
         let fault = |source| self.fault(&id.to_string(), "recording a job", source);
         let mut transaction = self.write().await?;
         sqlx::query(
-            "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, input_commitment, lease_until,
-                                     created_at, updated_at)
-             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+            "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, input_commitment, request, retry_of,
+                                     attempts, lease_until, created_at, updated_at)
+             VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6,
+                     1 + coalesce((SELECT attempts FROM proof_jobs WHERE id = ?6), 0), ?7, ?8, ?8)",
         )
         .bind(id.to_string())
         .bind(job.purpose.word())
         .bind(job.source.word())
         .bind(&job.input_commitment)
+        .bind(job.request.as_ref().map(Value::to_string))
+        .bind(job.retry_of.map(|job| job.to_string()))
         .bind(now.after(LEASE).to_string())
-        .bind(now.to_string())
         .bind(now.to_string())
         .execute(&mut *transaction)
         .await
@@ -326,6 +339,51 @@ impl Store {
         self.conclude(job, ProofStatus::Cancelled, None).await
     }
 
+    /// Asks whoever works on a job to stop. Asking twice is asking once.
+    ///
+    /// # Errors
+    /// [`Error::StateRule`] if the job is over.
+    pub async fn request_cancel(&self, job: JobId) -> Result<(), Error> {
+        let now = Moment::now().to_string();
+        sqlx::query(
+            "UPDATE proof_jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?1), updated_at = ?1
+             WHERE id = ?2",
+        )
+        .bind(now)
+        .bind(job.to_string())
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|source| self.fault(&job.to_string(), "asking to cancel a job", source))
+    }
+
+    /// Whether somebody asked for a job to be stopped.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn is_cancel_requested(&self, job: JobId) -> Result<bool, Error> {
+        let requested: Option<bool> =
+            sqlx::query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = ?")
+                .bind(job.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|source| self.fault(&job.to_string(), "reading a job", source))?;
+        Ok(requested.unwrap_or(false))
+    }
+
+    /// The job that does this one over, if one was begun.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn successor_of(&self, job: JobId) -> Result<Option<JobId>, Error> {
+        let id: Option<String> = sqlx::query_scalar("SELECT id FROM proof_jobs WHERE retry_of = ?")
+            .bind(job.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.fault(&job.to_string(), "finding a retry", source))?;
+        Ok(id.as_deref().and_then(JobId::parse))
+    }
+
     async fn conclude(
         &self,
         job: JobId,
@@ -348,7 +406,8 @@ impl Store {
         .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
     }
 
-    /// Concludes every job whose worker let its lease run out before `now` as failed with [`ABANDONED`].
+    /// Concludes every job whose worker let its lease run out before `now`: as cancelled if somebody had asked for that,
+    /// as failed with [`ABANDONED`] otherwise.
     ///
     /// # Errors
     /// A database error.
@@ -356,7 +415,8 @@ impl Store {
         let fault = |source| self.fault("abandoned jobs", "concluding abandoned jobs", source);
         let ids: Vec<String> = sqlx::query_scalar(
             "UPDATE proof_jobs
-             SET proof_status = 'failed', error_code = ?, lease_until = NULL, updated_at = ?,
+             SET proof_status = iif(cancel_requested_at IS NULL, 'failed', 'cancelled'),
+                 error_code = iif(cancel_requested_at IS NULL, ?, NULL), lease_until = NULL, updated_at = ?,
                  error_text = 'the process that worked on it is gone (state ' || proof_status || ')'
              WHERE lease_until < ? AND proof_status NOT IN ('verified', 'failed', 'timeout', 'cancelled')
              RETURNING id",
@@ -472,99 +532,5 @@ impl Store {
             .await
             .map_err(fault)?;
         rows.iter().map(|row| Artefact::from_row(row).map_err(fault)).collect()
-    }
-}
-
-/// SQLite's integers are signed.
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A column whose text must be one of our words.
-pub(crate) fn word<T>(
-    row: &SqliteRow,
-    column: &'static str,
-    parse: fn(&str) -> Option<T>,
-) -> Result<T, sqlx::Error> {
-    let text: String = row.try_get(column)?;
-    parse(&text).ok_or_else(|| unreadable(column, text))
-}
-
-pub(crate) fn optional_word<T>(
-    row: &SqliteRow,
-    column: &'static str,
-    parse: fn(&str) -> Option<T>,
-) -> Result<Option<T>, sqlx::Error> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(|text| parse(&text).ok_or_else(|| unreadable(column, text))).transpose()
-}
-
-fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, sqlx::Error> {
-    let number: Option<i64> = row.try_get(column)?;
-    number.map(|number| T::try_from(number).map_err(|_| unreadable(column, number.to_string()))).transpose()
-}
-
-fn unreadable(column: &'static str, got: String) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_owned(), source: format!("unexpected {got:?}").into() }
-}
-
-fn felt(text: &str) -> Option<PaddedFelt> {
-    Felt::from_str(text).ok().map(PaddedFelt)
-}
-
-fn json_value(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
-}
-
-impl FromRow<'_, SqliteRow> for Job {
-    fn from_row(row: &SqliteRow) -> Result<Job, sqlx::Error> {
-        Ok(Job {
-            id: word(row, "id", JobId::parse)?,
-            purpose: word(row, "purpose", Purpose::parse)?,
-            proof_status: word(row, "proof_status", ProofStatus::parse)?,
-            proof_source: word(row, "proof_source", ProofSource::parse)?,
-            program_hash: optional_word(row, "program_hash", felt)?,
-            input_commitment: row.try_get("input_commitment")?,
-            output: optional_word(row, "output", json_value)?,
-            fact_hash: optional_word(row, "fact_hash", felt)?,
-            stone_version: row.try_get("stone_version")?,
-            layout: row.try_get("layout")?,
-            n_steps: unsigned(row, "n_steps")?,
-            parameters: optional_word(row, "parameters", json_value)?,
-            security_bits: unsigned(row, "security_bits")?,
-            proven_bits: unsigned(row, "proven_bits")?,
-            proof_hash: optional_word(row, "proof_hash", ContentHash::parse)?,
-            stone_trace_size: unsigned(row, "stone_trace_size")?,
-            stone_proof_size: unsigned(row, "stone_proof_size")?,
-            stone_latency_ms: unsigned(row, "stone_latency_ms")?,
-            stage_times: optional_word(row, "stage_times", json_value)?,
-            attempts: unsigned(row, "attempts")?.unwrap_or(0),
-            error_code: row.try_get("error_code")?,
-            error_text: row.try_get("error_text")?,
-            created_at: word(row, "created_at", Moment::parse)?,
-            updated_at: word(row, "updated_at", Moment::parse)?,
-        })
-    }
-}
-
-impl FromRow<'_, SqliteRow> for JobEvent {
-    fn from_row(row: &SqliteRow) -> Result<JobEvent, sqlx::Error> {
-        Ok(JobEvent {
-            id: row.try_get("id")?,
-            job_id: word(row, "job_id", JobId::parse)?,
-            at: word(row, "at", Moment::parse)?,
-            event: row.try_get("event")?,
-            detail: word(row, "detail", json_value)?,
-        })
-    }
-}
-
-impl FromRow<'_, SqliteRow> for Artefact {
-    fn from_row(row: &SqliteRow) -> Result<Artefact, sqlx::Error> {
-        Ok(Artefact {
-            kind: word(row, "kind", ArtefactKind::parse)?,
-            sha256: word(row, "sha256", ContentHash::parse)?,
-            size: unsigned(row, "size")?.unwrap_or(0),
-        })
     }
 }

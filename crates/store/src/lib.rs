@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `database` | [`Store`]: one SQLite database and one folder of artefacts, safe for several processes |
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
+//! | `settlements` | [`Settlement`]s: a verified proof's way to a fact on chain |
 //! | `allocations` | [`Allocation`]s and which job proves them |
+//! | `rows` | reading rows, every column checked |
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
 //! | `gate` | [`examine`], [`Store::pass_gate`]: what stands between a decision and its execution |
 //! | `execution` | [`ExecutionPort`] and its adapters [`DryRun`] and [`Webhook`] |
@@ -22,6 +24,8 @@ mod gate;
 mod id;
 mod jobs;
 mod moment;
+mod rows;
+mod settlements;
 mod status;
 
 pub use allocations::{Allocation, NewAllocation};
@@ -33,7 +37,11 @@ pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
     examine,
 };
-pub use id::{AllocationId, ExecutionId, JobId};
+pub use id::{AllocationId, ExecutionId, JobId, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
 pub use moment::Moment;
-pub use status::{AllocationStatus, ArtefactKind, ExecutionState, ProofSource, ProofStatus, Purpose};
+pub use settlements::{NewSettlement, Settlement, SettlementStep};
+pub use status::{
+    AllocationStatus, ArtefactKind, ExecutionState, FactSource, ProofSource, ProofStatus, Purpose,
+    SettlementState,
+};

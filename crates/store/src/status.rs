@@ -153,6 +153,32 @@ vocabulary!(
     }
 );
 
+vocabulary!(
+    /// Where a fact on chain is read.
+    FactSource {
+        /// Integrity's fact registry on Starknet.
+        Integrity = "integrity",
+        /// A satellite contract, which holds facts bridged from elsewhere.
+        Satellite = "satellite",
+    }
+);
+
+vocabulary!(
+    /// Where a settlement stands.
+    SettlementState {
+        /// The fact is computed; nothing was sent.
+        Expected = "expected",
+        /// Transactions were sent.
+        Submitted = "submitted",
+        /// The registry holds the expected fact.
+        L2Verified = "l2_verified",
+        /// L1 accepted the block that holds it. Terminal.
+        L1Verified = "l1_verified",
+        /// It will not come to a fact. Terminal.
+        Failed = "failed",
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +194,10 @@ mod tests {
 
     #[test]
     fn the_database_knows_the_same_words() {
-        let schema = include_str!("../migrations/0001_records.sql");
+        let schema = concat!(
+            include_str!("../migrations/0001_records.sql"),
+            include_str!("../migrations/0002_settlements.sql")
+        );
         let words = [
             ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
             ProofSource::ALL.iter().map(|word| word.word()).collect(),
@@ -176,6 +205,8 @@ mod tests {
             AllocationStatus::ALL.iter().map(|word| word.word()).collect(),
             ArtefactKind::ALL.iter().map(|word| word.word()).collect(),
             ExecutionState::ALL.iter().map(|word| word.word()).collect(),
+            FactSource::ALL.iter().map(|word| word.word()).collect(),
+            SettlementState::ALL.iter().map(|word| word.word()).collect(),
         ];
         let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
         for vocabulary in words {

@@ -6,14 +6,20 @@ use std::{fs, path::Path, time::Duration};
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_store::{
-    Allocation, AllocationStatus, ArtefactKind, ContentHash, Error, JobId, Moment, NewAllocation, NewJob,
-    ProofSource, ProofStatus, Purpose, Store, VerifiedProof,
+    Allocation, AllocationStatus, ArtefactKind, ContentHash, Error, FactSource, JobId, Moment, NewAllocation,
+    NewJob, NewSettlement, ProofSource, ProofStatus, Purpose, SettlementId, SettlementState, SettlementStep,
+    Store, VerifiedProof,
 };
 use serde_json::json;
 use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteConnectOptions};
 
-const ALLOCATION_JOB: NewJob =
-    NewJob { purpose: Purpose::Allocation, source: ProofSource::StoneLocal, input_commitment: None };
+const ALLOCATION_JOB: NewJob = NewJob {
+    purpose: Purpose::Allocation,
+    source: ProofSource::StoneLocal,
+    input_commitment: None,
+    request: None,
+    retry_of: None,
+};
 
 async fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -233,6 +239,120 @@ async fn a_job_whose_worker_is_gone_fails_once_its_lease_ran_out() {
     assert_eq!(job.proof_status, ProofStatus::Failed);
     assert_eq!(job.error_code.as_deref(), Some("ASH-4012"));
     assert!(job.error_text.unwrap().contains("proving"));
+}
+
+#[tokio::test]
+async fn a_job_that_lost_its_worker_after_a_request_to_cancel_is_cancelled() {
+    let (_folder, store) = store().await;
+    let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
+    assert!(!store.is_cancel_requested(job).await.unwrap());
+    store.request_cancel(job).await.unwrap();
+    store.request_cancel(job).await.unwrap();
+    assert!(store.is_cancel_requested(job).await.unwrap());
+    let requests = store.events(job, 0).await.unwrap();
+    assert_eq!(requests.iter().filter(|event| event.event == "cancel").count(), 1);
+    let later = Moment::now().after(Duration::from_secs(3600));
+    assert_eq!(store.conclude_abandoned(later).await.unwrap(), [job]);
+    assert_eq!(store.job(job).await.unwrap().proof_status, ProofStatus::Cancelled);
+    let over = store.request_cancel(job).await.unwrap_err();
+    assert!(matches!(over, Error::StateRule { .. }), "{over}");
+}
+
+#[tokio::test]
+async fn a_retry_is_a_job_of_its_own_and_there_is_one() {
+    let (folder, store) = store().await;
+    let first =
+        store.create_job(&NewJob { request: Some(json!({ "a": 1 })), ..ALLOCATION_JOB }, &[]).await.unwrap();
+    let retry = NewJob { retry_of: Some(first), ..ALLOCATION_JOB };
+    let early = store.create_job(&retry, &[]).await.unwrap_err();
+    assert!(early.to_string().contains("ended without a proof"), "{early}");
+    store.cancel(first).await.unwrap();
+    let before = store.job(first).await.unwrap();
+    let second = store.create_job(&retry, &[]).await.unwrap();
+    assert_eq!(store.successor_of(first).await.unwrap(), Some(second));
+    let job = store.job(second).await.unwrap();
+    assert_eq!((job.attempts, job.retry_of), (2, Some(first)));
+    assert_eq!(store.job(first).await.unwrap().updated_at, before.updated_at, "the first job never changes");
+    let twice = store.create_job(&retry, &[]).await.unwrap_err();
+    assert!(matches!(twice, Error::StateRule { .. }), "{twice}");
+    let proven = verified_job(&store, &[], b"proof").await;
+    let needless = NewJob { retry_of: Some(proven), ..ALLOCATION_JOB };
+    assert!(matches!(store.create_job(&needless, &[]).await, Err(Error::StateRule { .. })));
+    let pool = outsider(folder.path()).await;
+    let message =
+        refused(&pool, &format!("UPDATE proof_jobs SET request = '{{}}' WHERE id = '{second}'")).await;
+    assert!(message.contains("what a job was asked for never changes"), "{message}");
+}
+
+fn settlement(job: JobId) -> NewSettlement {
+    NewSettlement {
+        job,
+        fact_source: FactSource::Integrity,
+        registry_address: Felt::from_u64(0xabc),
+        verifier_config: json!({ "layout": "small", "hasher": "blake2s_248_lsb" }),
+        expected_fact: Felt::from_u64(8),
+    }
+}
+
+#[tokio::test]
+async fn a_settlement_goes_on_after_its_job_and_ends_for_good() {
+    let (folder, store) = store().await;
+    let job = verified_job(&store, &[], b"proof").await;
+    let id = store.expect_settlement(&settlement(job)).await.unwrap();
+    assert_eq!(
+        store.expect_settlement(&settlement(job)).await.unwrap(),
+        id,
+        "expecting twice is one settlement"
+    );
+    let seen = SettlementStep::SeenOnL2 { fact: Felt::from_u64(8), block_number: 42 };
+    for step in [SettlementStep::Submitted, seen.clone(), SettlementStep::AcceptedOnL1] {
+        store.advance_settlement(id, &step).await.unwrap();
+    }
+    let recorded = store.settlements_of(job).await.unwrap().remove(0);
+    assert_eq!(recorded.state, SettlementState::L1Verified);
+    assert_eq!((recorded.l2_block_number, recorded.observed_fact), (Some(42), Some(recorded.expected_fact)));
+    let states = store.events(job, 0).await.unwrap();
+    assert_eq!(states.iter().filter(|event| event.event == "settlement").count(), 4);
+    for step in [SettlementStep::Submitted, seen, SettlementStep::Failed("late".to_owned())] {
+        let error = store.advance_settlement(id, &step).await.unwrap_err();
+        assert!(matches!(error, Error::StateRule { .. }), "{error}");
+    }
+    let unknown = store.advance_settlement(SettlementId::fresh(), &SettlementStep::Submitted).await;
+    assert!(matches!(unknown, Err(Error::UnknownSettlement { .. })));
+    let pool = outsider(folder.path()).await;
+    for sql in [
+        "DELETE FROM settlements",
+        "UPDATE settlements SET expected_fact = observed_fact",
+        "UPDATE settlements SET state = 'expected'",
+        "UPDATE settlements SET l2_block_number = 43",
+    ] {
+        let message = refused(&pool, sql).await;
+        assert!(message.contains("ashlar: "), "{sql}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn another_fact_than_the_expected_one_settles_nothing() {
+    let (folder, store) = store().await;
+    let job = verified_job(&store, &[], b"proof").await;
+    let id = store.expect_settlement(&settlement(job)).await.unwrap();
+    let other = SettlementStep::SeenOnL2 { fact: Felt::from_u64(9), block_number: 42 };
+    let error = store.advance_settlement(id, &other).await.unwrap_err();
+    assert!(error.to_string().contains("the observed fact is not the expected one"), "{error}");
+    let skipped = store.advance_settlement(id, &SettlementStep::AcceptedOnL1).await.unwrap_err();
+    assert!(matches!(skipped, Error::StateRule { .. }), "{skipped}");
+    let recorded = store.settlements_of(job).await.unwrap().remove(0);
+    assert_eq!((recorded.state, recorded.observed_fact), (SettlementState::Expected, None));
+    let unproven = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
+    let error = store.expect_settlement(&settlement(unproven)).await.unwrap_err();
+    assert!(error.to_string().contains("only a verified proof is settled"), "{error}");
+    let pool = outsider(folder.path()).await;
+    let forged = format!(
+        "INSERT INTO settlements SELECT 'stl_' || substr(id, 5, 25) || 'Z', job_id, 'satellite', registry_address,
+                verifier_config, expected_fact, expected_fact, 'l2_verified', 1, created_at, NULL, NULL, created_at,
+                updated_at FROM settlements WHERE id = '{id}'"
+    );
+    assert!(refused(&pool, &forged).await.contains("a settlement starts as expected"));
 }
 
 #[tokio::test]

@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 
 use super::gate_report;
 use crate::{
-    arguments::{Allocate, Execute},
+    arguments::{Allocate, Execute, Security},
+    asked::Asked,
     console::{ago, duration},
+    engine::Provers,
     failure::{CommandError, Failure},
     proving::{Prepared, Request, prove_recorded},
     session::Session,
@@ -53,7 +55,8 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
             (jobs.iter().map(|job| job.id).collect(), proof)
         }
         None => {
-            let proven = prove_recorded(session, &store, request(&items, &arguments)?).await?;
+            let request = request(&items, &arguments.security, None)?;
+            let proven = prove_recorded(session, &store, request).await?;
             session.console.text(&proven.to_text())?;
             (vec![proven.job; items.len()], json!([proven.to_json()]))
         }
@@ -153,15 +156,18 @@ fn known_proof(session: &Session, jobs: &[Job]) -> Result<Value, Failure> {
     Ok(Value::Array(data))
 }
 
-fn request(items: &[Item], arguments: &Allocate) -> Result<Request, Failure> {
+fn request(items: &[Item], security: &Security, retry_of: Option<JobId>) -> Result<Request, Failure> {
     let proposals: Vec<Proposal> = items.iter().map(|item| item.proposal.clone()).collect();
     let ids: String = items.iter().map(|item| PaddedFelt(item.decision.proposal_id).to_string()).collect();
     Ok(Request {
         purpose: Purpose::Allocation,
         allocations: items.iter().map(|item| item.allocation.id).collect(),
         input_commitment: ContentHash::of(ids.as_bytes()).to_string(),
-        security: arguments.security.clone(),
-        policy: Policy::strict(arguments.security.minimum_bits),
+        security: security.clone(),
+        policy: Policy::strict(security.minimum_bits),
+        provers: Provers::Native,
+        asked: Asked::Allocation(security.clone()).to_json()?,
+        retry_of,
         run: Box::new(move || {
             // The run comes back only if it agrees with the reference, so a disagreement is never proven.
             let run = run_model(&proposals)?.run;
@@ -169,6 +175,27 @@ fn request(items: &[Item], arguments: &Allocate) -> Result<Request, Failure> {
             Ok(Prepared { execution: run.execution, claim })
         }),
     })
+}
+
+/// Does a job over: the same proposals in one proof. The gate is not passed.
+pub(crate) async fn again(
+    session: &Session,
+    store: &Store,
+    security: &Security,
+    job: &Job,
+) -> Result<(), Failure> {
+    let mut items = Vec::new();
+    for allocation in store.allocations_of(job.id).await? {
+        let recorded = parse_proposals(allocation.proposal.to_string().as_bytes())?;
+        for proposal in recorded {
+            let decision = decide(&proposal)?;
+            items.push(Item { proposal, decision, allocation: allocation.clone() });
+        }
+    }
+    let proven = prove_recorded(session, store, request(&items, security, Some(job.id))?).await?;
+    session.console.text(&proven.to_text())?;
+    session.console.remark("to bring it to the gate: ashlar allocate FILE, which finds this proof");
+    session.console.document("ashlar.proof/1", proven.to_json())
 }
 
 /// How many of the proposals the gate refused.

@@ -4,13 +4,14 @@ use std::{fs, path::Path, process::Command};
 
 use anstyle::{AnsiColor, Style};
 use ashlar_field::Kernels;
+use ashlar_stone::Memory;
 use ashlar_store::Store;
 use serde_json::json;
 
 use crate::{
+    calibration::RatesInUse,
     console::size,
     failure::{CommandError, Failure},
-    progress::memory_limit,
     session::Session,
 };
 
@@ -66,13 +67,20 @@ impl Check {
     }
 }
 
-pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, calibrate: bool) -> Result<(), Failure> {
     let folder = &session.global.data_dir;
+    if calibrate {
+        let folder = folder.clone();
+        session.console.remark("measuring this machine");
+        let measuring = tokio::task::spawn_blocking(move || RatesInUse::measure(&folder));
+        measuring.await.map_err(|broken| CommandError::Broken(Box::new(broken)))??;
+    }
     let checks = [
         Check::ok("version", concat!("ashlar ", env!("CARGO_PKG_VERSION"))),
         kernels(),
         cores(),
         memory(),
+        rates(session),
         records(folder).await,
         disk(folder),
         scarb(),
@@ -135,18 +143,40 @@ fn cores() -> Check {
 }
 
 fn memory() -> Check {
-    match memory_limit() {
-        Some(limit) if limit >= COMFORTABLE_MEMORY => Check::ok("memory", size(limit)),
-        Some(limit) => Check::warn(
-            "memory",
-            size(limit),
-            "large proofs will be refused before they start (ashlar plan says which)",
-        ),
-        None => Check::warn(
+    let Some(memory) = Memory::now() else {
+        return Check::warn(
             "memory",
             "unknown on this system",
             "a proof that is too large is not refused in advance",
-        ),
+        );
+    };
+    let found = format!("{} available of {}", size(memory.available), size(memory.limit));
+    if memory.available >= COMFORTABLE_MEMORY {
+        Check::ok("memory", found)
+    } else {
+        let remedy = "large proofs will be refused before they start (ashlar plan says which)";
+        Check::warn("memory", format!("{found}: {}", memory.bound), remedy)
+    }
+}
+
+/// What predictions are made from.
+fn rates(session: &Session) -> Check {
+    let rates = session.rates();
+    let found = format!(
+        "{}: product {:.1} ns, butterfly {:.1} ns, Poseidon {:.0} ns, BLAKE2s {:.0} ns",
+        rates.basis,
+        rates.rates.multiplication,
+        rates.rates.butterfly,
+        rates.rates.batch.poseidon,
+        rates.rates.batch.blake
+    );
+    if rates.measured {
+        Check::ok("rates", found)
+    } else {
+        Check {
+            remedy: Some("measure this machine: ashlar doctor --calibrate".to_owned()),
+            ..Check::ok("rates", found)
+        }
     }
 }
 

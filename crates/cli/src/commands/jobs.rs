@@ -3,11 +3,13 @@
 use std::{fs, path::Path, time::Duration};
 
 use ashlar_stone::OutputFile;
-use ashlar_store::{Artefact, ArtefactKind, Job, JobEvent, ProofStatus, Store};
+use ashlar_store::{Artefact, ArtefactKind, Job, JobEvent, Moment, ProofStatus, Store};
 use serde_json::{Value, json};
 
+use super::{allocate, prove};
 use crate::{
     arguments::Jobs,
+    asked::Asked,
     console::{Form, ago, duration, print, size},
     failure::{CommandError, Failure},
     session::Session,
@@ -23,6 +25,8 @@ pub(crate) async fn run(session: &Session, verb: Jobs) -> Result<(), Failure> {
         Jobs::Show { job } => show(session, &store, &job).await,
         Jobs::Logs { job } => logs(session, &store, &job).await,
         Jobs::Watch { job } => watch(session, &store, &job).await,
+        Jobs::Cancel { job } => cancel(session, &store, &job).await,
+        Jobs::Retry { job } => retry(session, &store, &job).await,
         Jobs::Export { job, out } => export(session, &store, &job, &out).await,
     };
     store.close().await;
@@ -90,6 +94,8 @@ async fn record(store: &Store, job: &Job) -> Result<Value, Failure> {
             .collect();
         fields.insert("allocations".to_owned(), Value::Array(allocations));
         fields.insert("artefacts".to_owned(), json!(store.artefacts_of(job.id).await?));
+        fields.insert("settlements".to_owned(), json!(store.settlements_of(job.id).await?));
+        fields.insert("retried_by".to_owned(), json!(store.successor_of(job.id).await?));
     }
     Ok(record)
 }
@@ -138,6 +144,51 @@ async fn watch(session: &Session, store: &Store, given: &str) -> Result<(), Fail
     }
     session.console.document("ashlar.job/1", record(store, &job).await?)?;
     if job.proof_status == ProofStatus::Verified { Ok(()) } else { Err(no_proof(&job).into()) }
+}
+
+async fn cancel(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let mut job = store.find_job(given).await?;
+    if job.proof_status.is_terminal() {
+        return Err(over(&job).into());
+    }
+    store.request_cancel(job.id).await?;
+    session.console.remark(&format!("{} is asked to stop", job.id));
+    while !job.proof_status.is_terminal() {
+        tokio::time::sleep(GLANCE).await;
+        // A job without a worker is concluded here, once its lease has run out.
+        store.conclude_abandoned(Moment::now()).await?;
+        job = store.job(job.id).await?;
+    }
+    session.console.text(&format!("{} {}\n", job.id, job.proof_status))?;
+    session.console.document("ashlar.job/1", record(store, &job).await?)?;
+    // It may have ended by itself before anybody saw the request.
+    if job.proof_status == ProofStatus::Cancelled { Ok(()) } else { Err(over(&job).into()) }
+}
+
+fn over(job: &Job) -> CommandError {
+    CommandError::AlreadyOver { job: job.id.to_string(), status: job.proof_status.to_string() }
+}
+
+async fn retry(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let job = store.find_job(given).await?;
+    let refused =
+        |reason, hint| Err(Failure::from(CommandError::NotRetried { job: job.id.to_string(), reason, hint }));
+    if let Some(successor) = store.successor_of(job.id).await? {
+        return refused(
+            "it was done over already",
+            Some(format!("see that one: ashlar jobs show {successor}")),
+        );
+    }
+    match job.proof_status {
+        ProofStatus::Failed | ProofStatus::Timeout | ProofStatus::Cancelled => {}
+        ProofStatus::Verified => return refused("it has a proof", None),
+        _ => return refused("it is not over", Some(format!("stop it first: ashlar jobs cancel {}", job.id))),
+    }
+    match job.request.as_ref().and_then(Asked::from_json) {
+        Some(Asked::Allocation(security)) => allocate::again(session, store, &security, &job).await,
+        Some(Asked::Program(arguments)) => prove::again(session, *arguments, &job).await,
+        None => refused("its record does not say what was asked for", None),
+    }
 }
 
 fn no_proof(job: &Job) -> CommandError {

@@ -5,19 +5,13 @@ mod doctor;
 mod explain;
 mod gate_report;
 mod jobs;
+mod manual;
 mod plan;
 mod program;
 mod prove;
 mod verify;
 
-use clap::CommandFactory as _;
-
-use crate::{
-    arguments::{Command, CommandLine},
-    console,
-    failure::Failure,
-    session::Session,
-};
+use crate::{arguments::Command, failure::Failure, session::Session};
 
 /// Runs a command to its end.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
@@ -27,12 +21,9 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Verify(arguments) => verify::run(session, &arguments),
         Command::Plan(arguments) => plan::run(session, arguments).await,
         Command::Jobs(verb) => jobs::run(session, verb).await,
-        Command::Doctor => doctor::run(session).await,
+        Command::Doctor { calibrate } => doctor::run(session, calibrate).await,
         Command::Explain { code } => explain::run(session, code.as_deref()),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut CommandLine::command(), "ashlar", &mut script);
-            console::print(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => manual::completions(session, shell),
+        Command::Man { command } => manual::run(session, command.as_deref()),
     }
 }

@@ -9,22 +9,44 @@ use ashlar_stone::{
     MOST_INPUT_BYTES, OutputFile, Policy, StatementRule, public_input_from_json, read_json,
     read_public_input, read_run,
 };
-use ashlar_store::{ContentHash, Purpose};
+use ashlar_store::{ContentHash, Job, Purpose};
 
 use super::program;
 use crate::{
     arguments::Prove,
+    asked::Asked,
+    engine::Provers,
     failure::{CommandError, Failure},
     proving::{Prepared, Request, prove_recorded},
     session::Session,
 };
 
 pub(crate) async fn run(session: &Session, arguments: Prove) -> Result<(), Failure> {
+    make(session, arguments, None).await
+}
+
+/// Does a job over. The files that it was made from must be what they were.
+pub(crate) async fn again(session: &Session, arguments: Prove, job: &Job) -> Result<(), Failure> {
+    make(session, arguments, Some(job)).await
+}
+
+async fn make(session: &Session, arguments: Prove, retried: Option<&Job>) -> Result<(), Failure> {
     // A file that cannot be written is found before the work, not after.
     let out = arguments.out.as_deref().map(|path| OutputFile::prepare(path, "proof")).transpose()?;
     let policy = policy(&arguments)?;
+    let provers = Provers::of(&arguments)?;
     let security = arguments.security.clone();
     let (input_commitment, run) = runner(&arguments)?;
+    if let Some(job) = retried
+        && job.input_commitment.as_ref() != Some(&input_commitment)
+    {
+        return Err(CommandError::OtherInput {
+            job: job.id.to_string(),
+            expected: job.input_commitment.clone().unwrap_or_default(),
+            got: input_commitment,
+        }
+        .into());
+    }
     let store = session.store().await?;
     let request = Request {
         purpose: Purpose::Program,
@@ -32,6 +54,9 @@ pub(crate) async fn run(session: &Session, arguments: Prove) -> Result<(), Failu
         input_commitment,
         security,
         policy,
+        provers,
+        asked: Asked::Program(Box::new(absolute(arguments))).to_json()?,
+        retry_of: retried.map(|job| job.id),
         run,
     };
     let proven = prove_recorded(session, &store, request).await?;
@@ -44,6 +69,23 @@ pub(crate) async fn run(session: &Session, arguments: Prove) -> Result<(), Failu
     session.console.document("ashlar.proof/1", proven.to_json())?;
     store.close().await;
     Ok(())
+}
+
+/// The same request with paths that mean the same from every folder.
+fn absolute(mut arguments: Prove) -> Prove {
+    let paths = [
+        Some(&mut arguments.called.program),
+        arguments.called.args_file.as_mut(),
+        arguments.private_input.as_mut(),
+        arguments.out.as_mut(),
+        arguments.external_prover.as_mut(),
+    ];
+    for path in paths.into_iter().flatten() {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute;
+        }
+    }
+    arguments
 }
 
 type Runner = Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>;

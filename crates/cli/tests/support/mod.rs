@@ -81,3 +81,60 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// A Cairo 1 executable that outputs its first argument, in `folder`.
+pub(crate) fn echo_program(folder: &Path) -> PathBuf {
+    // `ap += 1; call rel 4; jmp rel 0`, then: make room, copy the argument to the output, return.
+    let bytecode = [
+        "0x40780017fff7fff",
+        "0x1",
+        "0x1104800180018000",
+        "0x4",
+        "0x10780017fff7fff",
+        "0x0",
+        "0x40780017fff7fff",
+        "0x2",
+        "0x4802800080008000",
+        "0x400280007ffd7fff",
+        "0x482680017ffd8000",
+        "0x1",
+        "0x208b7fff7fff7ffe",
+    ];
+    let hint = serde_json::json!([{
+        "WriteRunParam": { "index": { "Immediate": "0x0" }, "dst": { "register": "AP", "offset": 0 } }
+    }]);
+    let program = serde_json::json!({
+        "program": { "bytecode": bytecode, "hints": [[6, hint]] },
+        "entrypoints": [{ "builtins": ["output"], "offset": 0, "kind": "Standalone" }],
+    });
+    let path = folder.join("echo.executable.json");
+    std::fs::write(&path, program.to_string()).unwrap();
+    path
+}
+
+/// The drop-in prover of this workspace, which stands for the C++ one; built if it is not there or old.
+pub(crate) fn drop_in_prover() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_ashlar")).parent().unwrap();
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--quiet", "--package", "ashlar-stone", "--bin", "cpu_air_prover"]);
+    build.current_dir(repository()).env("CARGO_TARGET_DIR", folder.parent().unwrap());
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "the drop-in prover cannot be built");
+    folder.join("cpu_air_prover")
+}
+
+/// A shell script in `folder` that stands for another prover.
+pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The jobs on record, youngest first.
+pub(crate) fn jobs(folder: &Path) -> Vec<serde_json::Value> {
+    json(&run(folder, &["jobs", "list", "--json"]))["jobs"].as_array().unwrap().clone()
+}

@@ -12,19 +12,22 @@ use ashlar_field::Kernels;
 use ashlar_stark::{Observer, Phase, Progress, StoragePolicy};
 
 use super::{
-    Failure, LOGGING, STONE_VERSION, logs_to_stderr, run, start_threads, stone_version, write_output,
+    Failure, LOGGING, STONE_VERSION, SetupError, logs_to_stderr, run, start_threads, stone_version,
+    write_output,
 };
 use crate::{
+    capacity::{MEMORY_LIMIT_VARIABLE, MemoryLimit},
     files::{MOST_SETTINGS_BYTES, OutputFile},
     flags::{Flag, FlagError, Flags, Help, Takes, followed_by},
     parameters::ProofParameters,
     policy::Policy,
+    prediction::{PageZero, Rates, predict},
     prove::{Echo, ProveOptions, SelfVerification, preflight, prove},
     prover_config::ProverConfig,
     run::{read_json, read_public_input, read_run},
 };
 
-static FLAGS: [Flag; 15] = followed_by(
+static FLAGS: [Flag; 16] = followed_by(
     [
         Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
         Flag {
@@ -54,6 +57,11 @@ static FLAGS: [Flag; 15] = followed_by(
             name: "fix_public_input",
             takes: Takes::Switch,
             help: "refused: not supported for Cairo runs",
+        },
+        Flag {
+            name: "memory_limit",
+            takes: Takes::Value("SIZE"),
+            help: "refuse a proof predicted to need more, such as 24GiB; none for any (default: what is available)",
         },
         STONE_VERSION,
     ],
@@ -94,6 +102,15 @@ impl Observer for Log {
     }
 }
 
+/// The flag, else the environment, else what is available.
+fn memory_limit(flags: &Flags) -> Result<MemoryLimit, Failure> {
+    let otherwise = match std::env::var_os(MEMORY_LIMIT_VARIABLE) {
+        Some(value) => value.to_string_lossy().parse().map_err(SetupError::MemoryLimit)?,
+        None => MemoryLimit::Available,
+    };
+    Ok(flags.parsed("memory_limit", "available, none, or a size such as 24GiB", otherwise)?)
+}
+
 fn work(flags: &Flags) -> Result<(), Failure> {
     if flags.switch("fix_public_input")? {
         return Err(FlagError::Unsupported { name: "fix_public_input" }.into());
@@ -113,7 +130,10 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let prover_config = ProverConfig::from_json(config_json, &config_path.to_string_lossy())?;
     let public = read_public_input(public_path)?;
     // What can be refused without the trace is refused before it is read.
-    preflight(&public.public_input, &parameters, version)?;
+    let shape = preflight(&public.public_input, &parameters, version)?;
+    let page = PageZero { segments: 0, cells: 0 };
+    let prediction = predict(&parameters.stark, &shape, page, &Rates::default_of(Kernels::current()));
+    memory_limit(flags)?.check(&prediction)?;
     parameters.stark.validate_segments(prover_config.n_tasks_per_segment())?;
     let read = read_run(public, private_path)?;
 

@@ -26,16 +26,14 @@ impl Webhook {
     /// order it has already performed.
     ///
     /// # Errors
-    /// [`ExecutionError::Address`].
+    /// [`ExecutionError::Address`], [`ExecutionError::NoTls`].
     pub fn new(address: &str, repeatable: bool) -> Result<Webhook, ExecutionError> {
         let unusable = |expected| Err(ExecutionError::Address { got: address.to_owned(), expected });
         match address.split_once("://") {
             Some(("http", host)) if !host.is_empty() => {}
             Some(("https", host)) if !host.is_empty() => {
                 if !cfg!(feature = "tls") {
-                    return unusable(
-                        "this build has no TLS: build with --features tls, or send through a local relay",
-                    );
+                    return Err(ExecutionError::NoTls { got: address.to_owned() });
                 }
             }
             _ => return unusable("expected http:// or https:// and a host"),
@@ -129,6 +127,8 @@ fn failure(error: &ureq::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use ashlar_fault::Fault as _;
+
     use super::*;
 
     #[test]
@@ -137,7 +137,14 @@ mod tests {
             assert!(matches!(Webhook::new(address, false), Err(ExecutionError::Address { .. })), "{address}");
         }
         assert!(Webhook::new("http://localhost:1", false).is_ok());
-        assert_eq!(Webhook::new("https://example.org", false).is_ok(), cfg!(feature = "tls"));
+        let secure = Webhook::new("https://example.org", false);
+        if cfg!(feature = "tls") {
+            assert!(secure.is_ok());
+        } else {
+            let error = secure.unwrap_err();
+            assert!(matches!(error, ExecutionError::NoTls { .. }), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("--features tls")));
+        }
     }
 
     #[test]

@@ -92,8 +92,13 @@ pub(crate) async fn record(store: &Store, proposal: &Proposal) -> Allocation {
 /// Records a proposal and a job that has proven it.
 pub(crate) async fn record_proof(store: &Store, proposal: &Proposal, proof: &[u8]) -> JobId {
     let allocation = record(store, proposal).await;
-    let new =
-        NewJob { purpose: Purpose::Allocation, source: ProofSource::StoneLocal, input_commitment: None };
+    let new = NewJob {
+        purpose: Purpose::Allocation,
+        source: ProofSource::StoneLocal,
+        input_commitment: None,
+        request: None,
+        retry_of: None,
+    };
     let job = store.create_job(&new, &[allocation.id]).await.unwrap();
     for status in [ProofStatus::Tracing, ProofStatus::Proving, ProofStatus::Verifying] {
         store.advance(job, status).await.unwrap();
