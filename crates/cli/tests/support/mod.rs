@@ -112,9 +112,14 @@ pub(crate) fn echo_program(folder: &Path) -> PathBuf {
     path
 }
 
-/// The drop-in prover of this workspace, which stands for the C++ one; built if it is not there or old.
+/// The drop-in prover of this workspace, which stands for the C++ one. The tests of the whole workspace have it beside
+/// them; those of this crate alone build it once.
 pub(crate) fn drop_in_prover() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_ashlar")).parent().unwrap();
+    let prover = folder.join("cpu_air_prover");
+    if prover.exists() {
+        return prover;
+    }
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--quiet", "--package", "ashlar-stone", "--bin", "cpu_air_prover"]);
     build.current_dir(repository()).env("CARGO_TARGET_DIR", folder.parent().unwrap());
@@ -122,7 +127,7 @@ pub(crate) fn drop_in_prover() -> PathBuf {
         build.arg("--release");
     }
     assert!(build.status().unwrap().success(), "the drop-in prover cannot be built");
-    folder.join("cpu_air_prover")
+    prover
 }
 
 /// A shell script in `folder` that stands for another prover.
