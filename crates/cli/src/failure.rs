@@ -4,6 +4,7 @@ use std::{error::Error, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use ashlar_fault::{Code, Exit, Fault};
+use ashlar_store::PaddedFelt;
 
 /// Any error of the workspace.
 #[derive(Debug)]
@@ -104,6 +105,9 @@ pub(crate) enum CommandError {
     /// Several proposals without `--batch`.
     #[error("the file holds {got} proposals, expected one")]
     NeedsBatch { got: usize },
+    /// A proposal stands twice in a batch.
+    #[error("expected proposals that differ, got {proposal_id} as number {first} and as number {second}")]
+    SameProposal { proposal_id: PaddedFelt, first: usize, second: usize },
     /// Some of a batch did not pass the gate.
     #[error("{refused} of {total} proposals did not pass the gate")]
     SomeRefused { refused: usize, total: usize },
@@ -158,6 +162,7 @@ impl Fault for CommandError {
             CommandError::UnknownCode(_) => Code(5006),
             CommandError::NeedsBatch { .. } => Code(5007),
             CommandError::SomeRefused { .. } => Code(5008),
+            CommandError::SameProposal { .. } => Code(5020),
             CommandError::Output(_) => Code(5009),
             CommandError::Unhealthy { .. } => Code(5010),
             CommandError::NoLayout(_) => Code(5011),
@@ -178,6 +183,7 @@ impl Fault for CommandError {
             CommandError::Usage(_)
             | CommandError::UnknownCode(_)
             | CommandError::NeedsBatch { .. }
+            | CommandError::SameProposal { .. }
             | CommandError::OtherInput { .. }
             | CommandError::NoLayout(_) => Exit::Usage,
             CommandError::Setting { .. }

@@ -172,3 +172,16 @@ fn more_bits_than_the_hash_has_are_refused_before_anything_is_proven() {
     assert_eq!(jobs["jobs"][0]["proof_status"], "failed", "{jobs}");
     assert_eq!(artefacts(folder.path()), 0);
 }
+
+#[test]
+fn the_same_proposal_twice_in_a_batch_is_refused_before_anything_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch: Vec<serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(example("batch.json")).unwrap()).unwrap();
+    let twice = serde_json::to_string(&[&batch[0], &batch[1], &batch[0]]).unwrap();
+    fs::write(folder.path().join("twice.json"), twice).unwrap();
+    let output = run(folder.path(), &["allocate", "twice.json", "--batch", "--json"]);
+    assert_eq!(status(&output), 2, "{}", stderr(&output));
+    assert_eq!(json(&output)["code"], "ASH-5020");
+    assert!(!folder.path().join("ashlar-data").exists());
+}

@@ -19,6 +19,7 @@ use ashlar_stark::{
 
 use crate::{
     parameters::ProofParameters,
+    policy::STRICT_QUERIES,
     prediction::{MOST_CALLDATA_FELTS, PageZero, Prediction, Rates, TraceShape, predict},
 };
 
@@ -369,7 +370,9 @@ fn numbers(shape: &TraceShape, target_bits: u32) -> impl Iterator<Item = Numbers
         .flat_map(move |(h, bits)| last_layers.clone().map(move |last| (h, bits, last)))
         .flat_map(|(h, bits, last)| STEPS.map(move |step| (h, bits, last, step)))
         .map(move |(h, bits, last, step)| {
-            let n_queries = u64::from(target_bits.saturating_sub(bits).div_ceil(h).max(1));
+            let n_queries = u64::from(target_bits.saturating_sub(bits).div_ceil(h));
+            // Parameters that our own strict policy refuses would be of no use.
+            let n_queries = n_queries.max(*STRICT_QUERIES.start());
             Numbers { h, n_queries, bits, last, step }
         })
 }

@@ -85,6 +85,9 @@ pub struct Policy {
     pub statement: StatementRule,
 }
 
+/// The queries that [`Policy::strict`] allows: fewer would leave nearly all of the soundness to blow-up and grinding.
+pub(crate) const STRICT_QUERIES: RangeInclusive<u64> = 10..=1 << 10;
+
 impl Policy {
     /// Stone's own verifier: any parameters that make a proof at all. For programs that stand in for it, which print
     /// the bits and leave the judgement to the reader.
@@ -120,7 +123,7 @@ impl Policy {
             commitment_hashes: Allowed::Only(resisting.collect()),
             channel_hashes: Allowed::Only(vec![ChannelHash::Poseidon3]),
             log_n_cosets: 1..=8,
-            n_queries: 10..=1 << 10,
+            n_queries: STRICT_QUERIES,
             proof_of_work_bits: 0..=50,
             most_fri_step: 6,
             most_last_layer_degree_bound: 1 << 15,

@@ -19,7 +19,7 @@ use crate::{
     proof_file::ProofFile,
     prover_config::ProverConfig,
     public_input::public_input_to_json,
-    verify::{PROTOCOL, Verified, VerifyError, verify_parts},
+    verify::{PROTOCOL, Verified, VerifyError, check_instance, verify_parts},
 };
 
 /// Whether the proof is verified before it is handed out.
@@ -96,6 +96,9 @@ pub enum ProveError {
     /// The run does not fit the statement or itself.
     #[error(transparent)]
     Prove(#[from] ashlar_stark::ProveError<TraceError>),
+    /// The policy would refuse any proof of this statement under these parameters, so none is made.
+    #[error("expected a statement and parameters whose proof the policy accepts")]
+    Policy(#[source] VerifyError),
     /// Our verifier rejects the proof: the run does not satisfy the constraints.
     #[error("expected a run that satisfies every constraint, but our verifier rejects its proof: {0}")]
     Rejected(#[source] VerifyError),
@@ -107,14 +110,17 @@ impl ProveError {
             ProveError::Instance(error) => Some(error),
             ProveError::Parameters(error) => Some(error),
             ProveError::Prove(error) => Some(error),
-            ProveError::Rejected(_) => None,
+            ProveError::Policy(_) | ProveError::Rejected(_) => None,
         }
     }
 }
 
 impl Fault for ProveError {
     fn code(&self) -> Code {
-        self.inner().map_or(Code(1350), Fault::code)
+        match self {
+            ProveError::Policy(_) => Code(1351),
+            _ => self.inner().map_or(Code(1350), Fault::code),
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -123,9 +129,10 @@ impl Fault for ProveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            ProveError::Rejected(VerifyError::Policy(_)) => {
+            ProveError::Policy(VerifyError::Policy(_)) => {
                 Some("choose parameters that meet the policy".into())
             }
+            ProveError::Policy(error) => error.hint(),
             ProveError::Rejected(_) => {
                 Some("trace, memory and public input are not of one run: run the program again".into())
             }
@@ -165,6 +172,9 @@ pub fn prove(
     let public_input = execution.public_input.clone();
     let instance = Instance::new(&public_input, parameters, version)?;
     parameters.stark.validate(instance.air.log_trace_length())?;
+    if let SelfVerification::Policy(policy) = &options.self_verification {
+        check_instance(&public_input, &instance, parameters, policy).map_err(ProveError::Policy)?;
+    }
     let skips = options.self_verification == SelfVerification::Skip;
     let mut witness = match skips {
         true => CpuWitness::unchecked(&instance.layout, execution),

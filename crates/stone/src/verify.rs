@@ -170,9 +170,7 @@ pub fn verify_parts(
     policy.check_parameters(&public_input.layout, public_input.n_steps, &parameters.stark)?;
     let instance = Instance::new(public_input, parameters, policy.version)?;
     parameters.stark.validate(instance.air.log_trace_length())?;
-    let security = shape_of(&instance.air).security(&parameters.stark);
-    policy.check_security(security)?;
-    check_statement(public_input, &instance.layout, policy.statement)?;
+    let security = check_instance(public_input, &instance, parameters, policy)?;
     let accepted = ashlar_stark::verify(
         &instance.air,
         &instance.seed,
@@ -191,6 +189,20 @@ pub fn verify_parts(
         statistics: accepted.statistics,
         annotations: accepted.annotations,
     })
+}
+
+/// What the policy demands that can be known before there is a proof. Returns the bits of security.
+pub(crate) fn check_instance(
+    public_input: &PublicInput,
+    instance: &Instance,
+    parameters: &ProofParameters,
+    policy: &Policy,
+) -> Result<Security, VerifyError> {
+    policy.check_parameters(&public_input.layout, public_input.n_steps, &parameters.stark)?;
+    let security = shape_of(&instance.air).security(&parameters.stark);
+    policy.check_security(security)?;
+    check_statement(public_input, &instance.layout, policy.statement)?;
+    Ok(security)
 }
 
 /// What the policy demands of the statement beyond being provable.

@@ -204,7 +204,7 @@ fn several_pages_are_no_strict_statement() {
 }
 
 #[test]
-fn a_proof_that_fails_the_callers_policy_is_never_handed_out() {
+fn a_proof_that_would_fail_the_callers_policy_is_not_even_begun() {
     let variant = variants(&fixtures(), &["plain_512_fib"]).into_iter().next().unwrap();
     let case = Case::read(&variant);
     let options = ProveOptions {
@@ -212,7 +212,7 @@ fn a_proof_that_fails_the_callers_policy_is_never_handed_out() {
         ..case.options.clone()
     };
     let outcome = prove(case.execution.clone(), &case.parameters, case.version, options, &());
-    assert_eq!(outcome.unwrap_err().code().0, 1350);
+    assert_eq!(outcome.unwrap_err().code().0, 1351);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `ashlar allocate`: from a proposal to scores and shares, a verified proof, and the gate.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ashlar_cpu_air::statement::StatementError;
 use ashlar_risk::{Decision, MAX_FILE_BYTES, Proposal, decide, parse_proposals, proposal_to_json, run_model};
@@ -37,6 +37,7 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
         return Err(CommandError::NeedsBatch { got: proposals.len() }.into());
     }
     let decisions = proposals.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
+    all_differ(&decisions)?;
     for (proposal, decision) in proposals.iter().zip(&decisions) {
         session.console.text(&gate_report::decision(proposal, decision))?;
         session.console.event("decision", gate_report::decision_data(proposal, decision))?;
@@ -91,6 +92,18 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
         Refusals::Only(failure) => Err(failure),
         Refusals::Some(refused) => Err(CommandError::SomeRefused { refused, total }.into()),
     }
+}
+
+/// No proposal may stand twice in a batch.
+fn all_differ(decisions: &[Decision]) -> Result<(), CommandError> {
+    let mut seen = BTreeMap::new();
+    for (number, decision) in (1..).zip(decisions) {
+        let proposal_id = PaddedFelt(decision.proposal_id);
+        if let Some(first) = seen.insert(proposal_id.to_string(), number) {
+            return Err(CommandError::SameProposal { proposal_id, first, second: number });
+        }
+    }
+    Ok(())
 }
 
 /// What happens when the gate opens.

@@ -3,7 +3,7 @@
 use ashlar_cairo::{EntryChoice, LayoutChoice, RunOptions};
 use ashlar_cpu_air::{
     layout,
-    statement::{Claim, EntryForms, classify},
+    statement::{Claim, EntryForms, EntryRefusal, StatementError, classify},
 };
 use ashlar_stone::{
     MOST_INPUT_BYTES, OutputFile, Policy, StatementRule, public_input_from_json, read_json,
@@ -121,17 +121,16 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
 
 /// What a run states, by the strictest form that it has.
 fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
-    match (&forms.strict, &forms.relaxed, &forms.cairo1) {
-        (Ok(claim), _, _) | (_, Ok(claim), _) | (_, _, Ok(claim)) => Ok(claim.clone()),
-        (Err(refusal), _, _) => Err(ashlar_cpu_air::statement::StatementError::Entry(refusal.clone()).into()),
-    }
+    let refusal = |refusal: &EntryRefusal| Failure::from(StatementError::Entry(refusal.clone()));
+    forms.strictest().cloned().map_err(refusal)
 }
 
 fn policy(arguments: &Prove) -> Result<Policy, Failure> {
     let mut policy = Policy::strict(arguments.security.minimum_bits);
     if arguments.as_built || arguments.private_input.is_some() {
-        // Without the strict form a proof says less; it is still a proof, and the gate will refuse it.
-        policy.statement = StatementRule::Stone;
+        // Without the strict form a proof says less, and the gate will refuse it; but builtins that nothing constrains
+        // are no proof of anything, in any form.
+        policy.statement = StatementRule::AnyForm;
     }
     Ok(policy)
 }
