@@ -40,6 +40,9 @@ use settings::Parsed;
 /// How long a command that works on a job may take to stop in an orderly way after Ctrl-C. A second one ends it at once.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Within this, a second request to stop is the first one, sent twice.
+const ECHO: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     match settings::parse(&arguments) {
@@ -94,7 +97,7 @@ fn run(line: CommandLine) -> ExitCode {
         // was all but done ends as it would have.
         tokio::select! {
             outcome = &mut command => outcome,
-            () = asked_to_stop() => Err(CommandError::Interrupted.into()),
+            () = asked_again() => Err(CommandError::Interrupted.into()),
             () = tokio::time::sleep(grace) => Err(CommandError::Interrupted.into()),
         }
     });
@@ -109,6 +112,13 @@ fn run(line: CommandLine) -> ExitCode {
             end(&failure)
         }
     }
+}
+
+/// Waits for a second request to stop. What comes at once is the first one again: `timeout` and shells send a signal to
+/// the process and to its group.
+async fn asked_again() {
+    tokio::time::sleep(ECHO).await;
+    asked_to_stop().await;
 }
 
 /// Waits for Ctrl-C or a request to terminate.

@@ -153,9 +153,12 @@ fn a_cancelled_job_ends_with_its_prover_and_can_be_done_over_once() {
 fn an_interrupted_job_takes_its_prover_along_and_is_not_done_over_from_other_input() {
     let folder = tempfile::tempdir().unwrap();
     let (process, prover) = endless(folder.path());
-    let killed =
-        std::process::Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    // Twice, as `timeout` does: to the process, and to its group.
+    let id = process.id().to_string();
+    for _ in 0..2 {
+        let killed = std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(killed.success());
+    }
     let output = process.wait_with_output().unwrap();
     assert_eq!(status(&output), 130, "{}", stderr(&output));
     assert!(!Path::new("/proc").join(prover).exists(), "the prover outlived its job");

@@ -32,6 +32,8 @@ pub struct TraceShape {
     pub constraints: usize,
     /// Cells of the tables of known values that evaluating the constraints takes, on one coset.
     pub table_cells: u64,
+    /// Products that making these tables takes, on one coset.
+    pub table_products: u64,
 }
 
 /// CPU seconds by phase of the prover.
@@ -132,10 +134,10 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
         Phase::InteractionTrace => length * interaction * 8.0 * rates.multiplication,
         Phase::InteractionCommitment => commitment(interaction),
         // About two products a constraint on 2N points,
-        // and a few for every cell of the tables, of which there is one set a coset.
+        // and those of the tables, which are made for each of the two cosets.
         Phase::Constraints => {
             2.0 * length * 2.0 * shape.constraints as f64 * rates.multiplication
-                + 2.0 * shape.table_cells as f64 * 4.0 * rates.single_multiplication
+                + 2.0 * shape.table_products as f64 * rates.single_multiplication
         }
         Phase::CompositionCommitment => commitment(2.0),
         Phase::OutOfDomain => length * (first + interaction + 2.0) * rates.multiplication,

@@ -160,6 +160,7 @@ mod tests {
                     mask: 133,
                     constraints: 93,
                     table_cells: 0,
+                    table_products: 0,
                 };
                 let parameters = StarkParameters {
                     log_n_cosets,
