@@ -188,8 +188,8 @@ fn verification(parameters: &StarkParameters, shape: &TraceShape, stream: &Strea
     messages + nodes + absorbed + algebra
 }
 
-/// Peak memory in bytes with the lean storage policy: coefficients and two cosets of every column, three trees, and
-/// the run itself. The figures beside it in `docs/benchmarks.md` say how close it comes.
+/// Peak memory in bytes with the lean storage policy: coefficients and two cosets of every column, three trees, the
+/// tables. `docs/benchmarks.md` says how close it comes.
 fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape) -> f64 {
     const PROCESS: f64 = 8e6;
     let length = f64::from(shape.log_trace_length).exp2();
