@@ -93,11 +93,10 @@ impl Watch {
             let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             // A line that wraps cannot be drawn over, so what matters least is left out first.
-            let narrow = terminal_columns().is_some_and(|columns| columns < 80);
-            let template = match (plain, narrow) {
-                (true, true) => "{prefix:22!} {elapsed:>4} {wide_msg}",
+            let template = match (plain, is_narrow()) {
+                (true, true) => "{prefix:22!} {elapsed:>4} {msg}",
                 (true, false) => "{prefix:24} {bar:16} {elapsed:>4}  {wide_msg}",
-                (false, true) => "{prefix:22!.bold} {elapsed:>4} {wide_msg}",
+                (false, true) => "{prefix:22!.bold} {elapsed:>4} {msg}",
                 (false, false) => "{prefix:24.bold} {bar:16.cyan} {elapsed:>4}  {wide_msg}",
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -180,10 +179,13 @@ impl Observer for Watch {
             bar.set_length(progress.total.max(1));
             bar.set_position(progress.done.min(progress.total.max(1)));
             let mut message = match &left {
+                Some((left, _)) if is_narrow() => format!("{} left", about(*left)),
                 Some((left, basis)) => format!("{} left ({basis})  ", about(*left)),
                 None => String::new(),
             };
-            if let (Some(used), Some(memory)) = (resident_bytes(), Memory::now()) {
+            if !is_narrow()
+                && let (Some(used), Some(memory)) = (resident_bytes(), Memory::now())
+            {
                 message.push_str(&format!("{} of {}", size(used), size(memory.limit)));
             }
             bar.set_message(message);
@@ -209,12 +211,10 @@ fn about(left: Duration) -> String {
     }
 }
 
-/// How wide the terminal is that standard error goes to.
-fn terminal_columns() -> Option<u16> {
-    rustix::termios::tcgetwinsize(std::io::stderr())
-        .ok()
-        .map(|size| size.ws_col)
-        .filter(|columns| *columns > 0)
+/// Whether the terminal that standard error goes to has no room for more than a phase and a time.
+fn is_narrow() -> bool {
+    const TOO_FEW: std::ops::Range<u16> = 1..100;
+    rustix::termios::tcgetwinsize(std::io::stderr()).is_ok_and(|size| TOO_FEW.contains(&size.ws_col))
 }
 
 fn status_kib(path: &str, key: &str) -> Option<u64> {
