@@ -4,20 +4,11 @@
 #[path = "../../../fuzz/src/cairo.rs"]
 #[allow(unreachable_pub, reason = "the fuzz package exports it")]
 mod cairo;
+#[path = "../../../fuzz/src/replay.rs"]
+#[allow(unreachable_pub, reason = "it lies beside what the fuzz package exports")]
+mod replay;
 
-use std::{fs, path::Path};
-
-/// Runs a target on every file of its corpus.
-fn replay(name: &str, target: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
-    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(!files.is_empty(), "{} is empty", folder.display());
-    for file in files {
-        let data = fs::read(&file).unwrap();
-        eprintln!("{}", file.display());
-        target(&data);
-    }
-}
+use replay::replay;
 
 #[test]
 fn whatever_a_program_file_holds_is_read_or_refused() {

@@ -173,7 +173,11 @@ pub fn prove(
     let instance = Instance::new(&public_input, parameters, version)?;
     parameters.stark.validate(instance.air.log_trace_length())?;
     if let SelfVerification::Policy(policy) = &options.self_verification {
-        check_instance(&public_input, &instance, parameters, policy).map_err(ProveError::Policy)?;
+        policy
+            .check_parameters(&public_input.layout, public_input.n_steps, &parameters.stark)
+            .map_err(VerifyError::from)
+            .and_then(|()| check_instance(&public_input, &instance, parameters, policy))
+            .map_err(ProveError::Policy)?;
     }
     let skips = options.self_verification == SelfVerification::Skip;
     let mut witness = match skips {

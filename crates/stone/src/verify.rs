@@ -191,14 +191,14 @@ pub fn verify_parts(
     })
 }
 
-/// What the policy demands that can be known before there is a proof. Returns the bits of security.
+/// What the policy demands, beyond [`Policy::check_parameters`], that can be known before there is a proof. Returns the
+/// bits of security.
 pub(crate) fn check_instance(
     public_input: &PublicInput,
     instance: &Instance,
     parameters: &ProofParameters,
     policy: &Policy,
 ) -> Result<Security, VerifyError> {
-    policy.check_parameters(&public_input.layout, public_input.n_steps, &parameters.stark)?;
     let security = shape_of(&instance.air).security(&parameters.stark);
     policy.check_security(security)?;
     check_statement(public_input, &instance.layout, policy.statement)?;

@@ -67,7 +67,7 @@ impl GateError {
 
 impl Fault for GateError {
     fn code(&self) -> Code {
-        self.inner().map_or(Code(7042), Fault::code)
+        self.inner().map_or(Code(7043), Fault::code)
     }
 
     fn exit(&self) -> Exit {
@@ -117,7 +117,7 @@ impl Store {
     ) -> Result<Passage, GateError> {
         let mut passages =
             self.pass_gate_together(std::slice::from_ref(proposal), evidence, policy, port).await;
-        passages.pop().unwrap_or_else(|| Err(Refusal::NoEvidence.into()))
+        passages.pop().unwrap_or(Err(GateError::ExaminationBroke))
     }
 
     /// As [`Store::pass_gate`] for several proposals in turn, each on its own merits, with one piece of evidence, whose
