@@ -3,7 +3,8 @@
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    // Asked at run time: a compiled build script may serve another checkout that shares its target folder.
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../docs/errors");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut codes = Vec::new();
     for entry in fs::read_dir(&folder)? {
