@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use ashlar_cpu_air::{input::Execution, statement::StoneVersion};
+use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
     ExternalProver, Json, Policy, ProofFile, ProofParameters, ProveOptions, Scratch, SelfVerification, prove,
 };
@@ -63,12 +64,14 @@ impl Provers {
         execution: Execution,
         parameters: &ProofParameters,
         version: StoneVersion,
+        storage: StoragePolicy,
         scratch: PathBuf,
         watch: &Arc<Watch>,
     ) -> Result<(ProofFile, Option<Comparison>), Failure> {
         // The proof is verified as a stage of its own, against the caller's policy.
         let options = ProveOptions {
             self_verification: SelfVerification::Skip,
+            storage,
             ..ProveOptions::verified(Policy::stone(version))
         };
         let by_another = |prover: &ExternalProver, execution: &Execution| -> Result<ProofFile, Failure> {

@@ -8,6 +8,7 @@ use ashlar_cpu_air::{
     statement::{Claim, StoneVersion},
 };
 use ashlar_field::Felt;
+use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
     Chosen, MemoryLimit, Policy, ProofFile, ProveError, Settlement, Target, Verified, Wish, choose, verify,
 };
@@ -67,6 +68,7 @@ pub(crate) struct Proven {
     pub(crate) proof_size: u64,
     pub(crate) stages: Stages,
     chosen: Chosen,
+    storage: StoragePolicy,
     rates: RatesInUse,
     comparison: Option<Comparison>,
 }
@@ -105,7 +107,7 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let n_steps = public_input.n_steps;
     let layout = layout::by_name(&public_input.layout)
         .ok_or_else(|| CommandError::NoLayout(public_input.layout.clone()))?;
-    let Security { minimum_bits, optimize, hash, memory_limit } = request.security;
+    let Security { minimum_bits, optimize, hash, memory_limit, storage } = request.security;
     let rates = session.rates();
     let target = Target::new(layout, n_steps, public_input.public_memory.len() as u64)
         .map_err(ashlar_stone::AutomaticError::from)?;
@@ -114,11 +116,11 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     // Another program has needs of its own, and a memory of its own to run out of.
     let limit =
         if matches!(request.provers, Provers::External(_)) { MemoryLimit::Unlimited } else { memory_limit };
-    limit.check(&chosen.prediction)?;
+    limit.check(&chosen.prediction, storage)?;
     let trace_size = n_steps * 24 + prepared.execution.memory.len() * 40;
     let estimate =
         Estimate::new(&chosen.prediction, threads(), store.typical_latency(layout.name, n_steps).await?);
-    announce(session, &prepared.claim, layout.name, n_steps, &chosen, &rates, &estimate)?;
+    announce(session, &prepared.claim, layout.name, n_steps, &chosen, storage, &rates, &estimate)?;
     if matches!(optimize, Goal::Calldata) {
         settlement_remark(session, &chosen);
     }
@@ -129,7 +131,9 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let (provers, scratch) = (request.provers, session.scratch_path(job));
     watch.expect(estimate);
     let (proof, comparison) = session
-        .work(store, job, move || provers.prove(prepared.execution, &parameters, VERSION, scratch, &observer))
+        .work(store, job, move || {
+            provers.prove(prepared.execution, &parameters, VERSION, storage, scratch, &observer)
+        })
         .await?;
 
     store.advance(job, ProofStatus::Verifying).await?;
@@ -145,7 +149,8 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     let stages = watch.finish();
     let record = record(&verified, &prepared.claim, &chosen, trace_size, &stages);
     store.conclude_verified(job, &record, &file).await?;
-    Ok(Proven { job, verified, claim: prepared.claim, file, proof_size, stages, chosen, rates, comparison })
+    let claim = prepared.claim;
+    Ok(Proven { job, verified, claim, file, proof_size, stages, chosen, storage, rates, comparison })
 }
 
 fn stop_if_asked(session: &Session) -> Result<(), Failure> {
@@ -165,6 +170,7 @@ fn announce(
     layout: &str,
     n_steps: u64,
     chosen: &Chosen,
+    storage: StoragePolicy,
     rates: &RatesInUse,
     estimate: &Estimate,
 ) -> Result<(), Failure> {
@@ -177,7 +183,7 @@ fn announce(
             "security_bits": chosen.security.conjectured_bits, "proven_bits": chosen.security.proven_bits,
             "queries": fri.n_queries, "log_blow_up": chosen.parameters.stark.log_n_cosets,
             "grinding_bits": fri.proof_of_work_bits, "fri_step_list": fri.fri_step_list,
-            "predicted": predicted(chosen, rates),
+            "predicted": predicted(chosen, storage, rates),
         }),
     )?;
     session.console.remark(&format!("proving program {program}"));
@@ -193,18 +199,19 @@ fn announce(
         "  about {} ({}), {} of memory",
         duration(total),
         estimate.basis,
-        size(chosen.prediction.memory_bytes as u64)
+        size(chosen.prediction.memory_bytes(storage) as u64)
     ));
     session.console.detail(&format!("  predicted from {}", rates.basis));
     Ok(())
 }
 
 /// What was expected of a proof, as data.
-fn predicted(chosen: &Chosen, rates: &RatesInUse) -> Value {
+fn predicted(chosen: &Chosen, storage: StoragePolicy, rates: &RatesInUse) -> Value {
     json!({
         "cpu_seconds": chosen.prediction.cpu_seconds(),
         "verification_seconds": chosen.prediction.verification_seconds,
-        "memory_bytes": chosen.prediction.memory_bytes as u64,
+        "storage": storage.name(),
+        "memory_bytes": chosen.prediction.memory_bytes(storage) as u64,
         "proof_bytes": chosen.prediction.bytes as u64,
         "calldata_felts": chosen.prediction.calldata_felts as u64,
         "one_transaction": chosen.settlement == Settlement::OneTransaction,
@@ -269,7 +276,7 @@ impl Proven {
             "proof_bytes": self.proof_size,
             "file_bytes": self.file.len(),
             "stage_times_ms": stages,
-            "predicted": predicted(&self.chosen, &self.rates),
+            "predicted": predicted(&self.chosen, self.storage, &self.rates),
             "compared": self.comparison.map(Comparison::to_json),
         })
     }

@@ -7,6 +7,7 @@ use std::{
 
 use ashlar_cpu_air::statement::StoneVersion;
 use ashlar_field::Kernels;
+use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
     MOST_SETTINGS_BYTES, PageZero, ProofParameters, Rates, calibrate, predict, preflight, read_json,
     read_public_input,
@@ -75,7 +76,10 @@ impl Case {
         let shape = preflight(&public, &parameters, version).ok()?;
         let page = PageZero { segments: 0, cells: 0 };
         let prediction = predict(&parameters.stark, &shape, page, rates);
-        Some((prediction.cpu_seconds() + prediction.verification_seconds, prediction.memory_bytes / 1e6))
+        Some((
+            prediction.cpu_seconds() + prediction.verification_seconds,
+            prediction.memory_bytes(StoragePolicy::default()) / 1e6,
+        ))
     }
 
     /// The reference proof.

@@ -39,7 +39,7 @@ pub use prover::{
     error::ProveError,
     progress::{Observer, Phase, Progress},
     prove,
-    trace::StoragePolicy,
+    trace::{StoragePolicy, UnknownStoragePolicy},
 };
 pub use security::Security;
 pub use verifier::{Verified, verify};

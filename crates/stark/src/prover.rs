@@ -110,6 +110,13 @@ pub fn prove<W: Witness>(
     Prover { air, parameters, options, observer, domain, channel }.run(witness)
 }
 
+/// The cosets on which the composition is evaluated, in the order of work: it ends with that of the quotient, so that
+/// whoever holds one coset at a time evaluates each once.
+const COMPOSITION_COSETS: [usize; 2] = [1, QUOTIENT_COSET];
+
+/// The coset on which the quotient is evaluated.
+const QUOTIENT_COSET: usize = 0;
+
 struct Prover<'a> {
     air: &'a dyn Air,
     parameters: &'a StarkParameters,
@@ -127,14 +134,14 @@ impl Prover<'_> {
         let [first_width, interaction_width] = self.air.trace_widths();
         self.report::<W>(Phase::FirstTrace, 0, 1)?;
         let columns = witness.first_trace().map_err(ProveError::Witness)?;
-        let first =
+        let mut first =
             self.commit_trace::<W>(columns, first_width, Phase::FirstCommitment, Scope::TraceCommitment)?;
         let elements: Vec<Felt> = (0..self.air.interaction_element_count())
             .map(|k| self.channel.draw_felt(Scope::Interaction, format_args!("Interaction element #{k}")))
             .collect();
         self.report::<W>(Phase::InteractionTrace, 0, 1)?;
         let columns = witness.interaction_trace(&elements).map_err(ProveError::Witness)?;
-        let interaction = self.commit_trace::<W>(
+        let mut interaction = self.commit_trace::<W>(
             columns,
             interaction_width,
             Phase::InteractionCommitment,
@@ -143,7 +150,7 @@ impl Prover<'_> {
         let label = "Constraint polynomial random element";
         let alpha = self.channel.draw_felt(Scope::Original, format_args!("{label}"));
         let values = self.air.parameters(&elements).ok_or(ProveError::DegenerateRandomness)?;
-        let composition = self.compose::<W>(&first, &interaction, alpha, &values)?;
+        let composition = self.compose::<W>(&mut first, &mut interaction, alpha, &values)?;
         let point = self.channel.draw_felt(Scope::OutOfDomainValues, format_args!("Evaluation point"));
 
         self.report::<W>(Phase::OutOfDomain, 0, 1)?;
@@ -161,8 +168,9 @@ impl Prover<'_> {
             self.check_consistency::<W>(&elements, alpha, point, &out_of_domain, &coefficients, &values)?;
         }
         let beta = self.channel.draw_felt(Scope::OutOfDomain, format_args!("{label}"));
-        let traces = [first, interaction, composition];
-        let quotient = self.quotient::<W>(&traces, &out_of_domain, point, beta)?;
+        let mut traces = [first, interaction, composition];
+        let quotient = self.quotient::<W>(&mut traces, &out_of_domain, point, beta)?;
+        traces.iter_mut().for_each(CommittedTrace::release_cosets);
         self.low_degree_test::<W>(&traces, quotient)?;
         let (bytes, record) = self.channel.finish();
         let (statistics, annotations) = record.finish();
@@ -190,13 +198,15 @@ impl Prover<'_> {
         }
         self.report::<W>(phase, 0, 1)?;
         interpolate(&mut columns, self.options.kernels);
-        self.commit::<W>(columns, phase, scope)
+        self.commit::<W>(columns, COMPOSITION_COSETS[0], phase, scope)
     }
 
-    /// Extends and commits to columns of coefficients, and sends the root.
+    /// Extends and commits to columns of coefficients, and sends the root. The coset that is read next is the one to
+    /// hold.
     fn commit<W: Witness>(
         &mut self,
         coefficients: Vec<Column>,
+        next: usize,
         phase: Phase,
         scope: Scope,
     ) -> Outcome<CommittedTrace, W> {
@@ -206,6 +216,7 @@ impl Prover<'_> {
             &self.domain,
             self.parameters,
             options.storage,
+            next,
             options.kernels,
             &mut |done, total| self.report::<W>(phase, done, total).is_ok(),
         );
@@ -221,8 +232,8 @@ impl Prover<'_> {
     /// Evaluates the composition on two cosets, splits it and commits to the parts.
     fn compose<W: Witness>(
         &mut self,
-        first: &CommittedTrace,
-        interaction: &CommittedTrace,
+        first: &mut CommittedTrace,
+        interaction: &mut CommittedTrace,
         alpha: Felt,
         values: &[Felt],
     ) -> Outcome<CommittedTrace, W> {
@@ -232,17 +243,19 @@ impl Prover<'_> {
         let compiled = Composition::compile(system, &self.domain, width, alpha, values)
             .ok_or(ProveError::Air("a constraint uses a parameter that does not exist"))?;
         let mut cosets = [Vec::new(), Vec::new()];
-        for (position, out) in cosets.iter_mut().enumerate() {
-            self.report::<W>(phase, position as u64, 2)?;
-            let columns = kept_columns(&[first, interaction], position)
-                .ok_or(ProveError::Air("the first two cosets are kept"))?;
+        for (done, position) in COMPOSITION_COSETS.into_iter().enumerate() {
+            self.report::<W>(phase, done as u64, 2)?;
+            let columns = [&mut *first, &mut *interaction]
+                .map(|trace| trace.hold_coset(position, &self.domain, kernels));
+            let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
             let shift = Felt::GENERATOR * self.domain.coset_shift(position as u64);
-            *out = compiled
+            cosets[position] = compiled
                 .evaluate(&columns, &self.domain, shift, kernels, &|| !self.observer.is_cancelled())
                 .ok_or(ProveError::Cancelled { phase })?;
         }
         let parts = composition::split(cosets, &self.domain, kernels);
-        self.commit::<W>(parts.into(), Phase::CompositionCommitment, Scope::CompositionCommitment)
+        let (phase, scope) = (Phase::CompositionCommitment, Scope::CompositionCommitment);
+        self.commit::<W>(parts.into(), QUOTIENT_COSET, phase, scope)
     }
 
     fn send_out_of_domain(&mut self, values: &[Felt]) -> Result<(), ashlar_field::NotCanonical> {
@@ -285,15 +298,17 @@ impl Prover<'_> {
     /// The coefficients of f(X) = F(3X), F the quotient.
     fn quotient<W: Witness>(
         &mut self,
-        traces: &[CommittedTrace; 3],
+        traces: &mut [CommittedTrace; 3],
         values: &[Felt],
         point: Felt,
         beta: Felt,
     ) -> Outcome<Column, W> {
         let phase = Phase::Quotient;
         self.report::<W>(phase, 0, 1)?;
-        let columns =
-            kept_columns(&traces.each_ref(), 0).ok_or(ProveError::Air("the first coset is kept"))?;
+        let columns = traces
+            .each_mut()
+            .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
+        let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
         let mut groups: Vec<Group> = quotient::evaluate(
             &columns,
             &self.air.constraint_system().mask,
@@ -420,13 +435,4 @@ impl Prover<'_> {
         }
         Ok(())
     }
-}
-
-/// All columns of some traces on one of the first two cosets, in block order.
-fn kept_columns<'a>(traces: &[&'a CommittedTrace], position: usize) -> Option<Vec<&'a [Group]>> {
-    let mut columns = Vec::new();
-    for trace in traces {
-        columns.extend(trace.kept_coset(position)?);
-    }
-    Some(columns)
 }

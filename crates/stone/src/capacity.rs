@@ -7,6 +7,7 @@ use std::{
 };
 
 use ashlar_fault::{Code, Exit, Fault};
+use ashlar_stark::StoragePolicy;
 
 use crate::prediction::Prediction;
 
@@ -215,13 +216,13 @@ impl Fault for TooMuchMemory {
 }
 
 impl MemoryLimit {
-    /// Refuses a proof that is predicted to need more than it may use. Where the system does not say what is
+    /// Refuses a proof that is predicted to need more than it may use with this storage policy. Where the system does not say what is
     /// available, nothing is refused.
     ///
     /// # Errors
     /// [`TooMuchMemory`].
-    pub fn check(self, prediction: &Prediction) -> Result<(), TooMuchMemory> {
-        let needed = prediction.memory_bytes as u64;
+    pub fn check(self, prediction: &Prediction, storage: StoragePolicy) -> Result<(), TooMuchMemory> {
+        let needed = prediction.memory_bytes(storage) as u64;
         let (allowed, bound) = match self {
             MemoryLimit::Unlimited => return Ok(()),
             MemoryLimit::Bytes(bytes) => (bytes, MemoryBound::Person),

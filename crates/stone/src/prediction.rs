@@ -11,7 +11,7 @@ mod calibration;
 mod rates;
 mod size;
 
-use ashlar_stark::{Phase, StarkParameters};
+use ashlar_stark::{Phase, StarkParameters, StoragePolicy};
 
 pub use calibration::calibrate;
 pub use rates::{HashRates, Rates};
@@ -64,15 +64,25 @@ pub struct Prediction {
     pub bytes: f64,
     /// Expected field elements of calldata that Integrity's verifier contract takes for the whole proof in one call.
     pub calldata_felts: f64,
-    /// CPU seconds of proving by phase, over all threads, on a machine of these rates that does nothing else.
+    /// CPU seconds of proving by phase with the default storage policy, over all threads, on a machine of these rates
+    /// that does nothing else.
     pub phases: PhaseSeconds,
     /// CPU seconds of verifying it once.
     pub verification_seconds: f64,
-    /// Peak memory in bytes, with the lean storage policy.
-    pub memory_bytes: f64,
+    /// Peak memory in bytes, by position in [`StoragePolicy::ALL`].
+    memory: [f64; StoragePolicy::ALL.len()],
 }
 
 impl Prediction {
+    /// Peak memory in bytes.
+    pub fn memory_bytes(&self, storage: StoragePolicy) -> f64 {
+        StoragePolicy::ALL
+            .iter()
+            .zip(self.memory)
+            .find(|(policy, _)| **policy == storage)
+            .map_or(0.0, |(_, bytes)| bytes)
+    }
+
     /// CPU seconds of proving, over all threads.
     pub fn cpu_seconds(&self) -> f64 {
         self.phases.total()
@@ -101,11 +111,11 @@ pub fn predict(
         calldata_felts: stream.calldata_felts(page),
         phases: phases(parameters, shape, rates),
         verification_seconds: verification(parameters, shape, &stream, rates) * 1e-9,
-        memory_bytes: memory_bytes(parameters, shape),
+        memory: StoragePolicy::ALL.map(|storage| memory_bytes(parameters, shape, storage)),
     }
 }
 
-/// CPU seconds of every phase.
+/// CPU seconds of every phase, with the default storage policy.
 fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> PhaseSeconds {
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
@@ -134,34 +144,43 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
         Phase::InteractionTrace => length * interaction * 8.0 * rates.multiplication,
         Phase::InteractionCommitment => commitment(interaction),
         // About two products a constraint on 2N points,
-        // and those of the tables, which are made for each of the two cosets.
+        // those of the tables, which are made for each of the two cosets, and the columns on the second coset.
         Phase::Constraints => {
             2.0 * length * 2.0 * shape.constraints as f64 * rates.multiplication
                 + 2.0 * shape.table_products as f64 * rates.single_multiplication
+                + (first + interaction) * transform
         }
         Phase::CompositionCommitment => commitment(2.0),
-        Phase::OutOfDomain => length * (first + interaction + 2.0) * rates.multiplication,
+        Phase::OutOfDomain => {
+            let columns = first + interaction;
+            let products =
+                products_for_groups(shape.mask as f64 / columns, f64::from(shape.log_trace_length));
+            length * (columns * products + 2.0) * rates.multiplication
+        }
         Phase::Quotient => every_mask_cell + transform,
         Phase::LowDegreeTest => low_degree,
         Phase::ProofOfWork => grinding,
-        Phase::Openings => openings(parameters, shape, transform, rates),
+        Phase::Openings => openings(parameters, shape, rates),
     });
     PhaseSeconds(nanoseconds.map(|phase| phase * 1e-9))
 }
 
-/// Opened rows of cosets that the lean storage policy does not keep are computed again: a few groups of rows by one
-/// product a coefficient, many by a transform of the coset.
-fn openings(parameters: &StarkParameters, shape: &TraceShape, transform: f64, rates: &Rates) -> f64 {
+/// Products a coefficient that the values on some groups of rows of a coset take, or the transform of the coset, if
+/// that takes fewer.
+fn products_for_groups(groups: f64, transform: f64) -> f64 {
+    (0..=6)
+        .map(|layers| f64::from(layers) / 2.0 + groups / f64::from(layers).exp2())
+        .fold(transform, f64::min)
+}
+
+/// The columns are evaluated again on the groups of rows that are opened.
+fn openings(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> f64 {
     let length = f64::from(shape.log_trace_length).exp2();
     let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
     let cosets = f64::from(parameters.log_n_cosets).exp2();
     let groups = parameters.fri.n_queries as f64 / cosets;
-    let one_coset = if groups <= f64::from(shape.log_trace_length) / 2.0 {
-        length * groups * rates.multiplication
-    } else {
-        transform
-    };
-    (cosets - 2.0).max(0.0) * columns * one_coset
+    let products = products_for_groups(groups, f64::from(shape.log_trace_length));
+    cosets * columns * length * products * rates.multiplication
 }
 
 /// The tree over a table of 2^`height` rows, in nanoseconds.
@@ -188,12 +207,32 @@ fn verification(parameters: &StarkParameters, shape: &TraceShape, stream: &Strea
     messages + nodes + absorbed + algebra
 }
 
-/// Peak memory in bytes with the lean storage policy: coefficients and two cosets of every column, three trees, the
-/// tables. `docs/benchmarks.md` says how close it comes.
-fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape) -> f64 {
+/// Peak memory in bytes: the largest of what the prover has in memory while it evaluates the composition, the quotient
+/// and the layers of the low-degree test. `docs/benchmarks.md` says how close it comes.
+fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
     const PROCESS: f64 = 8e6;
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
-    let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
-    PROCESS + WORD * (length * (3.0 * columns + 3.0 * blow_up + 2.0) + shape.table_cells as f64)
+    let traces = (shape.widths[0] + shape.widths[1]) as f64;
+    let columns = traces + 2.0;
+    // All in columns of the trace's length from here on. A tree keeps all but its three lowest levels.
+    let tree = blow_up / 4.0;
+    let cosets = match storage {
+        StoragePolicy::Stored => blow_up,
+        StoragePolicy::TwoCosets => 2.0,
+        StoragePolicy::OneCoset => 1.0,
+    };
+    // What the trace was made from: the run, its memory, the instances of the builtins.
+    let witness = 1.0;
+    // The points, the inverses of their differences, the composition on both cosets.
+    let composition = traces * (1.0 + cosets) + 2.0 * tree + 4.0 + shape.table_cells as f64 / length;
+    let quotient = columns * (1.0 + cosets) + 3.0 * tree + 3.0;
+    let released = if storage == StoragePolicy::OneCoset { cosets } else { 0.0 };
+    let mut layers = columns * (1.0 + cosets - released) + 3.0 * tree + 1.0;
+    let mut values = blow_up;
+    for (step, next) in parameters.fri.fri_step_list.iter().zip(parameters.fri.fri_step_list.iter().skip(1)) {
+        values /= f64::from(*step).exp2();
+        layers += values + values / f64::from(*next).exp2() / 4.0;
+    }
+    PROCESS + WORD * length * (witness + composition.max(quotient).max(layers))
 }

@@ -94,7 +94,7 @@ fn one_two_and_five_threads_give_the_same_file_of_every_fixture() {
     for variant in variants(&fixtures(), &["plain", "small"]) {
         let case = Case::read(&variant);
         for threads in [1, 2, 5] {
-            assert_same_with(&case, Kernels::fastest(), threads, StoragePolicy::Lean);
+            assert_same_with(&case, Kernels::fastest(), threads, StoragePolicy::OneCoset);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use ashlar_cairo::{LayoutPlan, Limits, Sizing, Unfit};
 use ashlar_cpu_air::layout;
+use ashlar_stark::StoragePolicy;
 use ashlar_stone::{AutomaticError, Chosen, Memory, Settlement, Target, Wish, by_blow_up, choose};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ struct Row<'a> {
     /// With its length, if the program fits.
     fits: Option<(Sizing, Target, Chosen)>,
     cheapest: bool,
+    storage: StoragePolicy,
     /// Whether the memory that it needs is there.
     in_memory: bool,
 }
@@ -73,7 +75,7 @@ pub(crate) async fn run(session: &Session, arguments: Plan) -> Result<(), Failur
             "rates": { "basis": rates.basis, "measured": rates.measured },
             "threads": threads(),
             "layouts": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
-            "blow_ups": blow_ups.iter().map(parameters).collect::<Vec<_>>(),
+            "blow_ups": blow_ups.iter().map(|other| parameters(other, arguments.security.storage)).collect::<Vec<_>>(),
         }),
     )
 }
@@ -109,10 +111,10 @@ impl<'a> Row<'a> {
             }
             _ => None,
         };
-        let in_memory = fits
-            .as_ref()
-            .is_none_or(|(_, _, chosen)| security.memory_limit.check(&chosen.prediction).is_ok());
-        Ok(Row { planned, fits, cheapest: cheapest == Some(planned.layout), in_memory })
+        let storage = security.storage;
+        let has_room = |chosen: &Chosen| security.memory_limit.check(&chosen.prediction, storage).is_ok();
+        let in_memory = fits.as_ref().is_none_or(|(_, _, chosen)| has_room(chosen));
+        Ok(Row { planned, fits, cheapest: cheapest == Some(planned.layout), storage, in_memory })
     }
 
     fn to_text(&self) -> String {
@@ -127,7 +129,7 @@ impl<'a> Row<'a> {
                 sizing.rows.ilog2(),
                 chosen.security.conjectured_bits,
                 size(chosen.prediction.bytes as u64),
-                size(chosen.prediction.memory_bytes as u64),
+                size(chosen.prediction.memory_bytes(self.storage) as u64),
                 if self.in_memory { " " } else { "!" },
                 chosen.prediction.cpu_seconds(),
                 chosen.prediction.wall_seconds(threads()),
@@ -153,7 +155,9 @@ impl<'a> Row<'a> {
                     "fits_in_memory": self.in_memory,
                     "memory_available": Memory::now().map(|memory| memory.available),
                 });
-                if let (Value::Object(row), Value::Object(more)) = (&mut row, parameters(chosen)) {
+                if let (Value::Object(row), Value::Object(more)) =
+                    (&mut row, parameters(chosen, self.storage))
+                {
                     row.extend(more);
                 }
                 row
@@ -173,7 +177,7 @@ fn why(unfit: &Unfit) -> Value {
 }
 
 /// Parameters and their cost.
-fn parameters(chosen: &Chosen) -> Value {
+fn parameters(chosen: &Chosen, storage: StoragePolicy) -> Value {
     let fri = &chosen.parameters.stark.fri;
     let prediction = &chosen.prediction;
     json!({
@@ -183,7 +187,8 @@ fn parameters(chosen: &Chosen) -> Value {
         "proof_bytes": prediction.bytes as u64, "cpu_seconds": prediction.cpu_seconds(),
         "wall_seconds": prediction.wall_seconds(threads()),
         "verification_seconds": prediction.verification_seconds,
-        "memory_bytes": prediction.memory_bytes as u64,
+        "storage": storage.name(),
+        "memory_bytes": prediction.memory_bytes(storage) as u64,
         "calldata_felts": prediction.calldata_felts as u64, "settlement": settlement(chosen.settlement),
     })
 }

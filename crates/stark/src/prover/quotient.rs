@@ -3,9 +3,9 @@
 //! F(x) = Σ_k β^k·(t_k(x) − y_k)/(x − z·g^row_k) + Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²). All denominators are shifts of
 //! one table: 1/(x_j − z·g^r) = g^(−r)·E_(j−r) with E_j = 1/(x_j − z). Terms of the same row offset share one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_field::{Column, Felt, Group, Kernels, evaluate_polynomial};
+use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_ntt::evaluate_coset;
 
 use crate::{
@@ -16,14 +16,11 @@ use crate::{
         builder::ProgramBuilder,
         columns::{ColumnData, coset_points},
     },
-    prover::composition::inverse_differences,
+    prover::{
+        composition::inverse_differences,
+        rows::{Coset, MOST_GROUPS, evaluate_groups},
+    },
 };
-
-/// A column with more offsets than this is cheaper to transform as a whole than to evaluate point by point: a
-/// transform costs (log₂ N)/2 butterflies of about two products each for every coefficient.
-fn is_transformed(offsets: usize, log_trace_length: u32) -> bool {
-    offsets > log_trace_length as usize
-}
 
 /// The values of the mask at z, in mask order. `coefficients` are the trace columns.
 pub(crate) fn mask_values(
@@ -38,20 +35,25 @@ pub(crate) fn mask_values(
     for cell in mask {
         rows_of.entry(cell.column).or_default().push(cell.row % length);
     }
+    // z·g^row is row bitrev(row) of the coset z·⟨g⟩.
+    let (log_length, generator) = (domain.log_trace_length, domain.trace_generator);
+    let coset = Coset { offset: point, log_length, generator };
     let mut values: BTreeMap<(usize, u64), Felt> = BTreeMap::new();
-    for (column, mut rows) in rows_of {
-        rows.sort_unstable();
-        rows.dedup();
+    for (column, rows) in rows_of {
         let coefficients = coefficients[column];
-        let at_rows: Vec<Felt> = if is_transformed(rows.len(), domain.log_trace_length) {
+        let places: Vec<u64> = rows.iter().map(|&row| reverse_bits(row, log_length)).collect();
+        let groups: Vec<u64> =
+            places.iter().map(|place| place / 8).collect::<BTreeSet<u64>>().into_iter().collect();
+        let cells: Vec<Group> = if groups.len() > MOST_GROUPS {
             let mut out = [Column::zeros(length as usize)];
             evaluate_coset(std::slice::from_ref(coefficients), point, &mut out, kernels);
-            rows.iter().map(|&row| out[0].get(reverse_bits(row, domain.log_trace_length) as usize)).collect()
+            groups.iter().map(|&group| out[0].groups()[group as usize]).collect()
         } else {
-            let points: Vec<Felt> = rows.iter().map(|&row| point * domain.trace_generator.pow(row)).collect();
-            evaluate_polynomial(coefficients.groups(), &points, kernels)
+            evaluate_groups(&[coefficients], &coset, &groups, kernels).concat()
         };
-        values.extend(rows.into_iter().zip(at_rows).map(|(row, value)| ((column, row), value)));
+        let cells: BTreeMap<u64, Group> = groups.into_iter().zip(cells).collect();
+        let at = |place: u64| cells[&(place / 8)].get((place % 8) as usize);
+        values.extend(rows.into_iter().zip(places).map(|(row, place)| ((column, row), at(place))));
     }
     mask.iter().map(|cell| values[&(cell.column, cell.row % length)]).collect()
 }
@@ -75,6 +77,7 @@ pub(crate) fn evaluate(
     let points = coset_points(shift, domain.trace_generator, groups);
     let inverses = inverse_differences(&points, point, kernels);
     let square_inverses = inverse_differences(&points, point.square(), kernels);
+    drop(points);
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
     data.extend([ColumnData::Full(&inverses), ColumnData::Full(&square_inverses)]);
     let mut out = vec![Group::ZERO; groups];

@@ -1,6 +1,10 @@
 //! A committed trace: coefficients, the tree, and as many cosets of the extension as the storage policy keeps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_hash::{Digest, HashError};
@@ -15,26 +19,66 @@ use crate::{
     },
     domain::{EvaluationDomain, reverse_bits},
     program::columns::swap_block_order,
-    prover::rows::evaluate_groups,
+    prover::rows::{Coset, MOST_GROUPS, evaluate_groups},
 };
 
-/// What the prover keeps in memory. The proof is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+/// What the prover keeps in memory, from the most to the least. The proof is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum StoragePolicy {
-    /// The whole low-degree extension: fastest, (2 + blow-up) times the trace.
+    /// The whole low-degree extension. Nothing is computed twice.
     Stored,
     /// The two cosets on which the composition is evaluated; the others are evaluated again where rows are opened.
+    TwoCosets,
+    /// One coset at a time: the second one of the composition is a transform more, and none is kept for the
+    /// openings.
     #[default]
-    Lean,
+    OneCoset,
 }
 
 impl StoragePolicy {
-    /// Whether the coset at this position of the tables is kept.
-    fn keeps(self, position: usize) -> bool {
+    /// Every policy, from the most memory to the least.
+    pub const ALL: [StoragePolicy; 3] =
+        [StoragePolicy::Stored, StoragePolicy::TwoCosets, StoragePolicy::OneCoset];
+
+    /// Its name in options and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoragePolicy::Stored => "stored",
+            StoragePolicy::TwoCosets => "two-cosets",
+            StoragePolicy::OneCoset => "one-coset",
+        }
+    }
+
+    /// Whether a commitment keeps the coset at this position of the tables; `last` is the one hashed last.
+    fn keeps(self, position: usize, last: usize) -> bool {
         match self {
             StoragePolicy::Stored => true,
-            StoragePolicy::Lean => position < 2,
+            StoragePolicy::TwoCosets => position < 2,
+            StoragePolicy::OneCoset => position == last,
         }
+    }
+}
+
+impl fmt::Display for StoragePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no [`StoragePolicy`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected stored, two-cosets or one-coset, got {got:?}")]
+pub struct UnknownStoragePolicy {
+    /// What was given.
+    pub got: String,
+}
+
+impl FromStr for StoragePolicy {
+    type Err = UnknownStoragePolicy;
+
+    fn from_str(text: &str) -> Result<StoragePolicy, UnknownStoragePolicy> {
+        let unknown = || UnknownStoragePolicy { got: text.to_owned() };
+        StoragePolicy::ALL.into_iter().find(|policy| policy.name() == text).ok_or_else(unknown)
     }
 }
 
@@ -44,6 +88,7 @@ pub(crate) struct CommittedTrace {
     pub(crate) coefficients: Vec<Column>,
     pub(crate) tree: Tree,
     pub(crate) root: Digest,
+    policy: StoragePolicy,
     /// By position in the tables; every column in block order.
     cosets: Vec<Option<Vec<Column>>>,
 }
@@ -72,13 +117,14 @@ fn zeros(width: usize, domain: &EvaluationDomain) -> Vec<Column> {
 }
 
 impl CommittedTrace {
-    /// Extends and commits to columns given by their coefficients. `step` is told of every coset hashed, and says
-    /// whether to go on.
+    /// Extends and commits to columns given by their coefficients, and holds the coset at position `last` (0 or 1)
+    /// at least. `step` is told of every coset hashed, and says whether to go on.
     pub(crate) fn commit(
         coefficients: Vec<Column>,
         domain: &EvaluationDomain,
         parameters: &StarkParameters,
         policy: StoragePolicy,
+        last: usize,
         kernels: Kernels,
         step: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<CommittedTrace, CommitError> {
@@ -89,8 +135,9 @@ impl CommittedTrace {
         let mut cosets: Vec<Option<Vec<Column>>> = (0..n_cosets).map(|_| None).collect();
         let mut spare: Option<Vec<Column>> = None;
         // The cosets that are not kept first, while nothing is kept yet: that is the smaller peak.
-        let order = (0..n_cosets).rev().enumerate();
-        for (done, position) in order {
+        let last = last.min(n_cosets - 1);
+        let order = (0..n_cosets).rev().filter(|&position| position != last).chain([last]);
+        for (done, position) in order.enumerate() {
             if !step(done as u64, n_cosets as u64) {
                 return Err(CommitError::Interrupted);
             }
@@ -98,7 +145,7 @@ impl CommittedTrace {
             evaluate_coset(&coefficients, coset_offset(domain, position), &mut values, kernels);
             let columns: Vec<&[Group]> = values.iter().map(Column::groups).collect();
             tree.fill(position * length, length, RowGroups::Columns(&columns), parameters, kernels)?;
-            if policy.keeps(position) {
+            if policy.keeps(position, last) {
                 values.par_iter_mut().for_each(|column| swap_block_order(column.groups_mut()));
                 cosets[position] = Some(values);
             } else {
@@ -106,13 +153,34 @@ impl CommittedTrace {
             }
         }
         let root = tree.finish(parameters, kernels)?;
-        Ok(CommittedTrace { coefficients, tree, root, cosets })
+        Ok(CommittedTrace { coefficients, tree, root, policy, cosets })
     }
 
-    /// The columns on one of the first two cosets, in block order.
-    pub(crate) fn kept_coset(&self, position: usize) -> Option<Vec<&[Group]>> {
-        let coset = self.cosets.get(position)?.as_ref()?;
-        Some(coset.iter().map(Column::groups).collect())
+    /// The columns on a coset, in block order. If it is not held, it is evaluated again, in the place of the one that
+    /// is held where only one may be.
+    pub(crate) fn hold_coset(
+        &mut self,
+        position: usize,
+        domain: &EvaluationDomain,
+        kernels: Kernels,
+    ) -> &[Column] {
+        let present = self.cosets[position].take();
+        let coset = present.unwrap_or_else(|| {
+            let only = self.policy == StoragePolicy::OneCoset;
+            let reused = self.cosets.iter_mut().filter(|_| only).find_map(Option::take);
+            let mut values = reused.unwrap_or_else(|| zeros(self.coefficients.len(), domain));
+            evaluate_coset(&self.coefficients, coset_offset(domain, position), &mut values, kernels);
+            values.par_iter_mut().for_each(|column| swap_block_order(column.groups_mut()));
+            values
+        });
+        self.cosets[position].insert(coset)
+    }
+
+    /// Lets go of what is only held until the columns have been read for the last time, openings aside.
+    pub(crate) fn release_cosets(&mut self) {
+        if self.policy == StoragePolicy::OneCoset {
+            self.cosets.fill(None);
+        }
     }
 
     /// The cells of the groups of eight rows that contain these rows.
@@ -148,17 +216,16 @@ impl CommittedTrace {
         const BATCH: usize = 4;
         let mut opened: Vec<(&u64, &mut Vec<Group>)> = opened.collect();
         let log_groups = domain.log_trace_length - 3;
-        // A group costs a product for every coefficient, a transform half as many for every layer.
-        if opened.len() <= domain.log_trace_length as usize / 2 {
-            let points: Vec<[Felt; 8]> = opened
-                .iter()
-                .map(|(group, _)| std::array::from_fn(|lane| domain.point(8 * **group + lane as u64)))
-                .collect();
-            let values: Vec<Vec<Group>> = self
-                .coefficients
-                .par_iter()
-                .map(|column| evaluate_groups(column.groups(), &points, kernels))
-                .collect();
+        let in_coset = |group: u64| group & ((1 << log_groups) - 1);
+        if opened.len() <= MOST_GROUPS {
+            let coset = Coset {
+                offset: coset_offset(domain, position),
+                log_length: domain.log_trace_length,
+                generator: domain.trace_generator,
+            };
+            let groups: Vec<u64> = opened.iter().map(|(group, _)| in_coset(**group)).collect();
+            let columns: Vec<&Column> = self.coefficients.iter().collect();
+            let values = evaluate_groups(&columns, &coset, &groups, kernels);
             for (index, (_, cells)) in opened.iter_mut().enumerate() {
                 cells.extend(values.iter().map(|column| column[index]));
             }
@@ -168,7 +235,7 @@ impl CommittedTrace {
             let mut values = zeros(coefficients.len(), domain);
             evaluate_coset(coefficients, coset_offset(domain, position), &mut values, kernels);
             for (group, cells) in &mut opened {
-                let at = (**group & ((1 << log_groups) - 1)) as usize;
+                let at = in_coset(**group) as usize;
                 cells.extend(values.iter().map(|column| column.groups()[at]));
             }
         }

@@ -27,7 +27,7 @@ use crate::{
     run::{read_json, read_public_input, read_run},
 };
 
-static FLAGS: [Flag; 16] = followed_by(
+static FLAGS: [Flag; 17] = followed_by(
     [
         Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
         Flag {
@@ -62,6 +62,11 @@ static FLAGS: [Flag; 16] = followed_by(
             name: "memory_limit",
             takes: Takes::Value("SIZE"),
             help: "refuse a proof predicted to need more, such as 24GiB; none for any (default: what is available)",
+        },
+        Flag {
+            name: "storage",
+            takes: Takes::Value("POLICY"),
+            help: "what of every column to keep in memory: one-coset (default), two-cosets, stored; the proof is the same",
         },
         STONE_VERSION,
     ],
@@ -133,14 +138,15 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let shape = preflight(&public.public_input, &parameters, version)?;
     let page = PageZero { segments: 0, cells: 0 };
     let prediction = predict(&parameters.stark, &shape, page, &Rates::default_of(Kernels::current()));
-    memory_limit(flags)?.check(&prediction)?;
+    let storage = flags.parsed("storage", "one-coset, two-cosets or stored", StoragePolicy::default())?;
+    memory_limit(flags)?.check(&prediction, storage)?;
     parameters.stark.validate_segments(prover_config.n_tasks_per_segment())?;
     let read = read_run(public, private_path)?;
 
     let options = ProveOptions {
         annotations: flags.switch("generate_annotations")?,
         kernels: Kernels::current(),
-        storage: StoragePolicy::default(),
+        storage,
         self_verification: match flags.switch("skip_self_verification")? {
             true => SelfVerification::Skip,
             false => SelfVerification::Policy(Policy::stone(version)),
