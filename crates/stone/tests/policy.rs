@@ -196,6 +196,13 @@ fn parameters_for_another_trace_length_are_refused_before_their_bits_are_counted
 }
 
 #[test]
+fn what_a_policy_allows_is_told_in_words() {
+    assert_eq!(Allowed::<&str>::Any.to_string(), "anything");
+    assert_eq!(Allowed::<&str>::Only(Vec::new()).to_string(), "nothing that this policy allows");
+    assert_eq!(Allowed::Only(vec!["plain", "small"]).to_string(), "one of plain, small");
+}
+
+#[test]
 fn a_layout_that_the_generation_defines_inconsistently_is_refused() {
     let refused = |version| {
         let error = verdict(&Policy::stone(version), |public, _| public.layout = "all_cairo".into());

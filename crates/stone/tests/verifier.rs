@@ -72,6 +72,39 @@ fn an_accepted_proof_says_what_ran() {
     let claim = verified.claim().unwrap();
     assert_eq!(claim.form, EntryForm::Strict);
     assert_eq!(verified.fact_hash(), Some(FactHash::new(claim.program.hash(), claim.output.hash())));
+    assert_eq!(verified.program_hash(), Some(claim.program.hash()));
+    assert_eq!(verified.output(), Some(&claim.output));
+}
+
+#[test]
+fn a_rejection_advises_who_received_the_proof_and_not_who_chose_its_parameters() {
+    let variants = variants(&fixtures(), &["plain_512_fib"]);
+    let variant = variants.iter().find(|variant| !variant.is_stone5()).unwrap();
+    let verdict = |change: &dyn Fn(&mut ProofFile), version| {
+        let mut file = proof_file(&variant.proof());
+        change(&mut file);
+        verify(&file, &Policy::stone(version)).unwrap_err()
+    };
+    // The seed of the other generation changes every random value, so nothing fits out of the domain.
+    let other = verdict(&|_| {}, StoneVersion::Stone5);
+    assert!(other.hint().is_some_and(|hint| hint.contains("--stone_version")), "{other}");
+    let parameters = verdict(
+        &|file| {
+            let Json::Object(parameters) = &mut file.proof_parameters else { panic!("an object") };
+            let Some(Json::Object(stark)) = parameters.get_mut("stark") else { panic!("an object") };
+            stark.insert("log_n_cosets".into(), Json::Unsigned(1));
+        },
+        StoneVersion::Stone6,
+    );
+    assert!(parameters.hint().is_none(), "{parameters}");
+    let layout = verdict(
+        &|file| {
+            let Json::Object(statement) = &mut file.public_input else { panic!("an object") };
+            statement.insert("layout".into(), Json::String("all_cairo".into()));
+        },
+        StoneVersion::Stone6,
+    );
+    assert_eq!(layout.hint().as_deref(), Some("pass --stone_version=stone5"), "{layout}");
 }
 
 #[test]
