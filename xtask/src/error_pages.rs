@@ -7,18 +7,23 @@ use crate::sources::Source;
 /// Where the pages are.
 const FOLDER: &str = "docs/errors";
 
-/// Codes without a page, pages without a code, and pages that lack a part.
+/// Codes without a page or of two crates, pages without a code, and pages that lack a part.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
     let mut used: BTreeMap<u16, String> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.is_rust() && source.path.starts_with("crates")) {
         if source.path.components().any(|part| part.as_os_str() == "tests") {
             continue;
         }
+        let place = source.path.display().to_string();
         for code in codes(source.without_unit_tests()) {
-            used.entry(code).or_insert_with(|| source.path.display().to_string());
+            let first = used.entry(code).or_insert_with(|| place.clone());
+            // Within a crate several types may share a meaning; two crates would not know of each other.
+            if crate_of(first) != crate_of(&place) {
+                found.push(format!("ASH-{code:04} is given by {first} and by {place}"));
+            }
         }
     }
-    let mut found = Vec::new();
     let mut pages = BTreeSet::new();
     for page in sources.iter().filter(|source| source.path.starts_with(FOLDER) && source.is_document()) {
         let name = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -46,6 +51,11 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
         }
     }
     found
+}
+
+/// The folder of the crate that a file belongs to.
+fn crate_of(path: &str) -> Option<&str> {
+    path.split(['/', '\\']).nth(1)
 }
 
 /// The codes that a text gives: numbers of four digits in `Code(…)` and in the bodies of `fn code`.
@@ -120,6 +130,17 @@ mod tests {
         let code = source("crates/a/src/lib.rs", "Code(1001)");
         let found = check(&[code, source("docs/errors/ASH-1001.md", "# ASH-1001: A title\n")]);
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn a_code_that_two_crates_give_is_found() {
+        let one = source("crates/a/src/lib.rs", "Code(1001)");
+        let same_crate = source("crates/a/src/b.rs", "Code(1001)");
+        let other = source("crates/b/src/lib.rs", "Code(1001)");
+        let page = || source("docs/errors/ASH-1001.md", PAGE);
+        assert!(check(&[one, same_crate, page()]).is_empty());
+        let one = source("crates/a/src/lib.rs", "Code(1001)");
+        assert_eq!(check(&[one, other, page()]).len(), 1);
     }
 
     #[test]

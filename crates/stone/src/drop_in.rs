@@ -74,7 +74,7 @@ impl Fault for SetupError {
     fn code(&self) -> Code {
         Code(match self {
             SetupError::Kernels(_) => 5051,
-            SetupError::MemoryLimit(_) => 5002,
+            SetupError::MemoryLimit(_) => 5054,
             SetupError::Threads { .. } | SetupError::Interrupts(_) => 5052,
         })
     }

@@ -157,23 +157,6 @@ pub struct Layout {
     builtins: Vec<Builtin>,
 }
 
-/// The names of all layouts.
-pub const NAMES: [&str; 13] = [
-    "plain",
-    "small",
-    "dex",
-    "recursive",
-    "recursive_large_output",
-    "recursive_with_poseidon",
-    "starknet",
-    "starknet_with_keccak",
-    "all_solidity",
-    "perpetual",
-    "dex_with_bitwise",
-    "all_cairo",
-    "dynamic",
-];
-
 /// A static layout and its table.
 struct Static {
     name: &'static str,
@@ -181,17 +164,22 @@ struct Static {
     parsed: OnceLock<Option<Layout>>,
 }
 
-macro_rules! static_layouts {
-    ($($name:literal),*) => {
-        [$(Static {
+/// Everything that is listed by layout: a name here has its table in `tables`, except the last one, which is made
+/// from parameters.
+macro_rules! layouts {
+    ($($name:literal),* and $dynamic:literal) => {
+        /// The names of all layouts.
+        pub const NAMES: [&str; 13] = [$($name,)* $dynamic];
+
+        static STATIC_LAYOUTS: [Static; 12] = [$(Static {
             name: $name,
             text: include_str!(concat!("tables/", $name, ".txt")),
             parsed: OnceLock::new(),
-        }),*]
+        }),*];
     };
 }
 
-static STATIC_LAYOUTS: [Static; 12] = static_layouts![
+layouts!(
     "plain",
     "small",
     "dex",
@@ -204,7 +192,8 @@ static STATIC_LAYOUTS: [Static; 12] = static_layouts![
     "perpetual",
     "dex_with_bitwise",
     "all_cairo"
-];
+    and "dynamic"
+);
 
 /// The static layout of this name; `None` for unknown names and for `dynamic`, which needs parameters.
 ///
