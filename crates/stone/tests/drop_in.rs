@@ -316,7 +316,7 @@ fn a_proof_predicted_to_need_more_memory_than_allowed_is_refused_unless_forced()
     let folder = smallest("memory_limit");
     assert_refused(&prover(&folder).arg("--memory_limit=9MiB").output().unwrap(), 4, 2104);
     assert_refused(&prover(&folder).env("ASHLAR_MEMORY_LIMIT", "9MiB").output().unwrap(), 4, 2104);
-    assert_refused(&prover(&folder).env("ASHLAR_MEMORY_LIMIT", "plenty").output().unwrap(), 3, 5002);
+    assert_refused(&prover(&folder).env("ASHLAR_MEMORY_LIMIT", "plenty").output().unwrap(), 3, 5054);
     assert_refused(&prover(&folder).arg("--memory_limit=plenty").output().unwrap(), 2, 5050);
     assert!(!folder.join("proof.json").exists());
     let forced =
