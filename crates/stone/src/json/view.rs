@@ -219,4 +219,19 @@ mod tests {
             assert!(View::root(&at(text), "t.json").felt().is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn a_number_that_is_no_field_element_is_never_reduced() {
+        let prime = "0x800000000000011000000000000000000000000000000000000000000000001";
+        let number = |text: &str| {
+            let value = Json::String(text.to_owned());
+            View::root(&value, "t.json").integer_below_prime()
+        };
+        assert_eq!(number("0x2a").unwrap(), Felt::from_u64(42));
+        for text in [prime, "2a", "42", "0x", ""] {
+            assert!(matches!(number(text), Err(JsonError::BadHex { .. })), "{text}");
+        }
+        let reduced = Json::String(prime.to_owned());
+        assert_eq!(View::root(&reduced, "t.json").felt().unwrap(), Felt::ZERO);
+    }
 }
