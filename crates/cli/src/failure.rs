@@ -117,9 +117,6 @@ pub(crate) enum CommandError {
     /// The checks of `doctor` found something.
     #[error("{failed} checks failed")]
     Unhealthy { failed: usize },
-    /// The layout of a run is not one we have.
-    #[error("the run is for layout {0:?}, which cannot be proven here")]
-    NoLayout(String),
     /// A job without a proof.
     #[error("job {job} has no proof: it is {status}")]
     NoProof { job: String, status: String },
@@ -165,7 +162,6 @@ impl Fault for CommandError {
             CommandError::SameProposal { .. } => Code(5020),
             CommandError::Output(_) => Code(5009),
             CommandError::Unhealthy { .. } => Code(5010),
-            CommandError::NoLayout(_) => Code(5011),
             CommandError::NoProof { .. } => Code(5012),
             CommandError::Cancelled { .. } => Code(5013),
             CommandError::AlreadyOver { .. } => Code(5014),
@@ -184,8 +180,7 @@ impl Fault for CommandError {
             | CommandError::UnknownCode(_)
             | CommandError::NeedsBatch { .. }
             | CommandError::SameProposal { .. }
-            | CommandError::OtherInput { .. }
-            | CommandError::NoLayout(_) => Exit::Usage,
+            | CommandError::OtherInput { .. } => Exit::Usage,
             CommandError::Setting { .. }
             | CommandError::SettingsFile { .. }
             | CommandError::PolicyFile { .. }

@@ -105,11 +105,10 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
 
     let public_input = &prepared.execution.public_input;
     let n_steps = public_input.n_steps;
-    let layout = layout::by_name(&public_input.layout)
-        .ok_or_else(|| CommandError::NoLayout(public_input.layout.clone()))?;
+    let layout = layout::for_public_input(&public_input.layout, &public_input.dynamic_params)?;
     let Security { minimum_bits, optimize, hash, memory_limit, storage } = request.security;
     let rates = session.rates();
-    let target = Target::new(layout, n_steps, public_input.public_memory.len() as u64)
+    let target = Target::new(&layout, n_steps, public_input.public_memory.len() as u64)
         .map_err(ashlar_stone::AutomaticError::from)?;
     let wish = Wish { bits: minimum_bits, optimize: optimize.into(), hashes: hash.into() };
     let chosen = choose(&target, &wish, &rates.rates)?;

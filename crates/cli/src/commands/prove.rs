@@ -100,9 +100,8 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
         let run: Runner = Box::new(move || {
             let execution = read_run(read_public_input(&public)?, &private)?.execution;
             let public_input = &execution.public_input;
-            let layout = layout::by_name(&public_input.layout)
-                .ok_or_else(|| CommandError::NoLayout(public_input.layout.clone()))?;
-            let claim = claim(&classify(public_input, layout))?;
+            let layout = layout::for_public_input(&public_input.layout, &public_input.dynamic_params)?;
+            let claim = claim(&classify(public_input, &layout))?;
             Ok(Prepared { execution, claim })
         });
         return Ok((commitment, run));
