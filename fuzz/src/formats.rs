@@ -70,8 +70,8 @@ pub fn prover_config(data: &[u8]) {
 /// Trace files: the first byte says how many steps are expected.
 pub fn trace_file(data: &[u8]) {
     let Some((&n_steps, bytes)) = data.split_first() else { return };
-    let path = file_of("trace", bytes);
-    if let Ok(trace) = read_trace(&path, u64::from(n_steps)) {
+    let file = file_of("trace", bytes);
+    if let Ok(trace) = read_trace(&file.0, u64::from(n_steps)) {
         assert_eq!(trace.len(), usize::from(n_steps));
         assert_eq!(trace_to_bytes(&trace), bytes);
     }
@@ -80,17 +80,26 @@ pub fn trace_file(data: &[u8]) {
 /// Memory files: the first byte says how many steps the run had.
 pub fn memory_file(data: &[u8]) {
     let Some((&n_steps, bytes)) = data.split_first() else { return };
-    let path = file_of("memory", bytes);
-    if let Ok(memory) = read_memory(&path, u64::from(n_steps)) {
-        let again = file_of("memory", &memory_to_bytes(&memory));
-        assert_eq!(read_memory(&again, u64::from(n_steps)).ok(), Some(memory));
+    let file = file_of("memory", bytes);
+    if let Ok(memory) = read_memory(&file.0, u64::from(n_steps)) {
+        let again = file_of("memory-again", &memory_to_bytes(&memory));
+        assert_eq!(read_memory(&again.0, u64::from(n_steps)).ok(), Some(memory));
+    }
+}
+
+/// A file that is gone when its value is.
+struct TemporaryFile(PathBuf);
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
     }
 }
 
 /// A file with these bytes, one for each role, process and thread.
-fn file_of(role: &str, bytes: &[u8]) -> PathBuf {
+fn file_of(role: &str, bytes: &[u8]) -> TemporaryFile {
     let thread = format!("{:?}", std::thread::current().id()).replace(|c: char| !c.is_ascii_digit(), "");
     let path = std::env::temp_dir().join(format!("ashlar-fuzz-{role}-{}-{thread}", std::process::id()));
     fs::write(&path, bytes).expect("a temporary file");
-    path
+    TemporaryFile(path)
 }
