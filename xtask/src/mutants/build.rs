@@ -96,8 +96,8 @@ pub(super) fn all(root: &Path, tree: &Path, mutants: &[Mutant], tests: &[&str]) 
         let before = unviable.len();
         for (file, at, message) in errors {
             let places = places.get(&file).map(Vec::as_slice).unwrap_or_default();
-            let found =
-                places.iter().rev().find(|(start, number)| *start <= at && !unviable.contains(number));
+            // One mutant may cause several errors.
+            let found = places.iter().rev().find(|(start, _)| *start <= at);
             let Some(&(_, number)) = found else {
                 return Err(format!("the switched build fails: {file}, byte {at}: {message}"));
             };
