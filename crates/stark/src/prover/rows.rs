@@ -97,7 +97,7 @@ impl Plan {
         let log_groups = coset.log_length - 3;
         let most = MOST_LAYERS.min(log_groups.saturating_sub(TILE.ilog2()));
         // Half products a coefficient.
-        let cost = |layers: &u32| u64::from(*layers) + (2 * groups.len() as u64 >> layers);
+        let cost = |layers: &u32| u64::from(*layers) + ((2 * groups.len() as u64) >> layers);
         let layers = (0..=most).min_by_key(cost).unwrap_or(0);
         let first_rows = (0..layers).flat_map(|layer| {
             (0..1u64 << layer).map(move |block| (layer, block << (coset.log_length - layer)))
