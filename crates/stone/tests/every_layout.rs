@@ -24,7 +24,7 @@ use layouts::{
 /// Layouts whose proofs at every edge take some seconds.
 const QUICK_EDGES: [&str; 2] = ["plain", "small"];
 /// Layouts whose kept proof takes a second or less.
-const QUICK_KEPT: [&str; 4] = ["plain", "small", "dex", "dex_with_bitwise"];
+const QUICK_KEPT: [&str; 3] = ["plain", "small", "dex"];
 
 /// Around the run's only offset, 2¹⁵.
 const CLOSEST: (u64, u64) = (32_768, 32_769);
