@@ -6,6 +6,7 @@
 //! | `check` | `texts`, formatting, lints |
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
+//! | `edges` | proves and verifies runs at the edges of every layout; see `docs/reference-proofs.md` |
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
@@ -28,7 +29,7 @@ use std::{
 };
 
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | \
-    references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
+    edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
     [--memory MEGABYTES] | interoperability [LAYOUT]… | mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
         (Some("bench"), more) => bench(&root, more),
+        (Some("edges"), layouts) => edges(&root, layouts),
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
         (Some("ci-long"), []) => references::long_tier(&root),
@@ -101,6 +103,16 @@ fn test(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
     cargo(root, &arguments).map_err(|error| vec![error])
 }
 
+/// Whole proofs of runs at the edges of layouts, of all of them unless some are named.
+fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
+    let chosen = if layouts.is_empty() { "all".to_owned() } else { layouts.join(",") };
+    // One proof at a time: each takes all cores, and the largest a few gigabytes.
+    let test = ["test", "--release", "--package", "ashlar-stone", "--test", "every_layout"];
+    let flags = ["--", "--nocapture", "--test-threads=1"];
+    cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_EDGES", &chosen)])
+        .map_err(|error| vec![error])
+}
+
 fn bench(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
     let mut measure = vec!["run", "--release", "--package", "ashlar-lab", "--"];
     let prover = program(root, "cpu_air_prover");
@@ -143,9 +155,15 @@ fn target_folder(root: &Path) -> PathBuf {
 
 /// Runs cargo with its output where the caller sees it.
 fn cargo(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    cargo_with(root, arguments, &[])
+}
+
+/// The same with more of an environment.
+fn cargo_with(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(root)
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;

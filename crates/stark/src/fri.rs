@@ -69,9 +69,8 @@ pub(crate) fn fold_row(values: &[Felt], first: u64, log_size: u32, zeta: Felt) -
     let mut zeta = zeta;
     let (mut log_size, mut first) = (log_size, first);
     while values.len() > 1 {
-        let generator = Felt::subgroup_generator(log_size)?;
-        // The inverse of the point at `first`; the pairs of a row differ by the bit-reversed small roots of unity.
-        let inverse = generator.pow(reverse_bits(first, log_size)).inverse()?;
+        // The pairs of a row differ by the bit-reversed small roots of unity.
+        let inverse = layer_point(first, log_size)?.inverse()?;
         let pairs = values.len() as u64 / 2;
         let small = Felt::subgroup_generator(pairs.ilog2() + 1)?.inverse()?;
         values = values
@@ -89,9 +88,14 @@ pub(crate) fn fold_row(values: &[Felt], first: u64, log_size: u32, zeta: Felt) -
     values.first().copied()
 }
 
-/// The value of the last layer at an index: its polynomial at the bit-reversed point of ⟨G_last⟩.
+/// The point of a layer at an index: that power of its generator, bit-reversed.
+pub(crate) fn layer_point(index: u64, log_size: u32) -> Option<Felt> {
+    Some(Felt::subgroup_generator(log_size)?.pow(reverse_bits(index, log_size)))
+}
+
+/// The value of the last layer at an index: its polynomial at the point there.
 pub(crate) fn last_layer_value(coefficients: &[Felt], index: u64, log_last: u32) -> Option<Felt> {
-    let x = Felt::subgroup_generator(log_last)?.pow(reverse_bits(index, log_last));
+    let x = layer_point(index, log_last)?;
     Some(coefficients.iter().rev().fold(Felt::ZERO, |value, &coefficient| value * x + coefficient))
 }
 

@@ -23,7 +23,7 @@ use crate::{
         printed_in_full,
     },
     domain::EvaluationDomain,
-    fri::{FriLayers, fold_row, last_layer_value},
+    fri::{FriLayers, fold_row, last_layer_value, layer_point},
     graph::{Graph, PointValues},
 };
 
@@ -34,6 +34,10 @@ pub struct Verified {
     pub statistics: ProofStatistics,
     /// Stone's annotations, if asked for.
     pub annotations: Option<Vec<String>>,
+    /// Stone's extra annotations, if annotations were asked for: what the verifier computes and no message carries, for
+    /// those who verify a proof in parts. By layer: the digest of every opened row (or pair of rows of one cell), the
+    /// values of FRI's layers at the queries, and the inverses of the points there.
+    pub extra_annotations: Option<Vec<String>>,
 }
 
 /// Verifies a proof that the AIR instance has a satisfying trace.
@@ -96,8 +100,10 @@ impl Verifier<'_> {
         let beta = self.channel.draw_felt(Scope::OutOfDomain, format_args!("{label}"));
         let quotient = Quotient { mask: &system.mask, first_width, values, point, beta };
         self.check_fri([first, interaction, composition], &quotient)?;
-        let (statistics, annotations) = self.channel.finish()?.finish();
-        Ok(Verified { statistics, annotations })
+        let mut record = self.channel.finish()?;
+        let extra_annotations = record.take_derived();
+        let (statistics, annotations) = record.finish();
+        Ok(Verified { statistics, annotations, extra_annotations })
     }
 
     fn receive_table(
@@ -170,7 +176,28 @@ impl Verifier<'_> {
             if got != expected {
                 return Err(VerifyError::LastLayer { index, expected, got });
             }
+            self.annotate_value(Scope::FriLastDecommitment, index, 0, layers.log_last, got)?;
         }
+        Ok(())
+    }
+
+    /// Writes down the value of a layer that was folded from the one before, and where it is.
+    fn annotate_value(
+        &mut self,
+        scope: Scope,
+        index: u64,
+        step: u32,
+        log_size: u32,
+        value: Felt,
+    ) -> Result<(), VerifyError> {
+        if !self.channel.is_annotated() {
+            return Ok(());
+        }
+        let inverse = layer_point(index, log_size).and_then(Felt::inverse);
+        let inverse = inverse.ok_or(VerifyError::Air("a layer is too large"))?;
+        let (row, column) = (index >> step, index & ((1 << step) - 1));
+        self.channel.annotate_felt(scope, format_args!("Row {row}, Column {column}"), value);
+        self.channel.annotate_felt(scope, format_args!("xInv for index {index}"), inverse);
         Ok(())
     }
 
@@ -238,6 +265,9 @@ impl Verifier<'_> {
         values: &BTreeMap<u64, Felt>,
     ) -> Result<BTreeMap<u64, Felt>, VerifyError> {
         let scope = Scope::FriDecommitment(layer.number);
+        for (&index, &value) in values {
+            self.annotate_value(scope, index, layer.step, layer.log_size, value)?;
+        }
         let rows = values.keys().map(|&index| index >> layer.step);
         let plan = DecommitmentPlan::new(commitment.shape, rows);
         let known: BTreeMap<(u64, usize), Felt> = values

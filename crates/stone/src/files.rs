@@ -123,13 +123,15 @@ pub fn read_bounded(path: &Path, role: &'static str, limit: u64) -> Result<Vec<u
 
 /// The place of an output file, checked before the work starts, written when it is done.
 ///
-/// The bytes go to a temporary file in the same folder, are synced, and take the name in one step, so that whoever
-/// looks sees the old file or the new one, never a half. A name that is a device or a pipe is written to directly.
+/// The bytes go to a file without a name, which the system drops should the process end, however it ends; they are
+/// synced, and take the name in one step, so that whoever looks sees the old file or the new one, never a half. Where
+/// the file system has no files without a name, a hidden neighbour, `.NAME.PROCESS.partial`, stands in. A name that is a
+/// device or a pipe is written to directly.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
     role: &'static str,
-    /// The temporary neighbour; `None` for devices and pipes.
+    /// The hidden neighbour, whether it is needed or not; `None` for devices and pipes.
     partial: Option<PathBuf>,
 }
 
@@ -153,7 +155,9 @@ impl OutputFile {
                 Some(path.with_file_name(name))
             }
         };
-        if let Some(partial) = &partial {
+        if let Some(partial) = &partial
+            && create_unnamed(folder_of(path)).is_err()
+        {
             create_new(partial).map_err(unwritable)?;
             fs::remove_file(partial).map_err(unwritable)?;
         }
@@ -170,7 +174,7 @@ impl OutputFile {
                 OpenOptions::new().write(true).open(&self.path).and_then(|mut file| file.write_all(bytes))
             }
             Some(partial) => {
-                let outcome = write_and_rename(partial, &self.path, bytes);
+                let outcome = write_and_name(partial, &self.path, bytes);
                 if outcome.is_err() {
                     // Best effort: the first error is the one to report.
                     let _ = fs::remove_file(partial);
@@ -186,7 +190,7 @@ impl OutputFile {
         &self.path
     }
 
-    /// The temporary file that exists while [`OutputFile::write`] runs: what an interrupted process must remove.
+    /// The hidden neighbour that may exist while [`OutputFile::write`] runs: what an interrupted process must remove.
     pub fn partial_path(&self) -> Option<&Path> {
         self.partial.as_deref()
     }
@@ -203,17 +207,73 @@ fn create_new(path: &Path) -> io::Result<File> {
     }
 }
 
-fn write_and_rename(partial: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = create_new(partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(partial, path)?;
-    // The new name itself must survive a power cut too. Some file systems cannot sync a folder; that is no failure.
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+/// A new file in a folder that no name leads to: it is gone when it is closed.
+#[cfg(target_os = "linux")]
+fn create_unnamed(folder: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666))?))
+}
+
+/// Gives a file without a name a name that is free.
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD};
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, open, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn create_unnamed(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_name(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Gives a whole file without a name its name, in the place of what is there.
+fn give_name_or_replace(file: &File, partial: &Path, path: &Path) -> io::Result<()> {
+    match give_name(file, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A link cannot replace, but a renaming can: for a moment the whole file has the hidden name.
+            let _ = fs::remove_file(partial);
+            give_name(file, partial)?;
+            fs::rename(partial, path)
+        }
+        outcome => outcome,
+    }
+}
+
+fn write_and_name(partial: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let named = match create_unnamed(folder) {
+        Ok(mut file) => {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            // This fails where /proc is absent.
+            give_name_or_replace(&file, partial, path).is_ok()
+        }
+        Err(_) => false,
     };
+    if !named {
+        let mut file = create_new(partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(partial, path)?;
+    }
+    // The new name itself must survive a power cut too. Some file systems cannot sync a folder; that is no failure.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }

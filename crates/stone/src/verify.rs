@@ -42,6 +42,9 @@ pub struct Verified {
     pub statistics: ProofStatistics,
     /// The protocol in Stone's words, if asked for.
     pub annotations: Option<Vec<String>>,
+    /// What the verifier computed on the way, in Stone's words, if annotations were asked for: see
+    /// [`ashlar_stark::Verified::extra_annotations`].
+    pub extra_annotations: Option<Vec<String>>,
 }
 
 impl Verified {
@@ -188,6 +191,7 @@ pub fn verify_parts(
         rule: policy.statement,
         statistics: accepted.statistics,
         annotations: accepted.annotations,
+        extra_annotations: accepted.extra_annotations,
     })
 }
 

@@ -95,12 +95,15 @@ struct Annotations {
     /// The protocol's name, such as `cpu air`.
     title: String,
     lines: Vec<String>,
+    /// What the verifier computed, also a line each.
+    derived: Vec<String>,
 }
 
 impl Record {
     /// With annotations if there is a title.
     pub(crate) fn new(title: Option<&str>) -> Record {
-        let annotations = title.map(|title| Annotations { title: title.into(), lines: Vec::new() });
+        let annotations =
+            title.map(|title| Annotations { title: title.into(), lines: Vec::new(), derived: Vec::new() });
         Record { statistics: ProofStatistics::default(), annotations }
     }
 
@@ -123,21 +126,38 @@ impl Record {
             Payload::Elements(values) => statistics.field_elements += values.len() as u64,
             Payload::Data(_) => statistics.data += 1,
         }
-        if let Some(Annotations { title, lines }) = &mut self.annotations {
+        if let Some(Annotations { title, lines, .. }) = &mut self.annotations {
             lines.push(format!("P->V[{}:{}]: /{title}/{scope}: {label}: {payload}", bytes.start, bytes.end));
         }
     }
 
     pub(crate) fn drawn(&mut self, scope: Scope, label: fmt::Arguments<'_>, value: fmt::Arguments<'_>) {
-        if let Some(Annotations { title, lines }) = &mut self.annotations {
+        if let Some(Annotations { title, lines, .. }) = &mut self.annotations {
             lines.push(format!("V->P: /{title}/{scope}: {label}: {value}"));
         }
+    }
+
+    /// A value that no message carries, because the verifier computes it.
+    pub(crate) fn derived(&mut self, scope: Scope, label: fmt::Arguments<'_>, payload: &Payload<'_>) {
+        if let Some(Annotations { title, derived, .. }) = &mut self.annotations {
+            derived.push(format!("/{title}/{scope}: {label}: {payload}"));
+        }
+    }
+
+    /// Whether annotations were asked for.
+    pub(crate) fn is_annotated(&self) -> bool {
+        self.annotations.is_some()
+    }
+
+    /// Stone's extra annotations, if annotations were asked for.
+    pub(crate) fn take_derived(&mut self) -> Option<Vec<String>> {
+        self.annotations.as_mut().map(|annotations| std::mem::take(&mut annotations.derived))
     }
 
     /// The complete array `annotations` of Stone's proof files, if annotations were asked for.
     pub(crate) fn finish(self) -> (ProofStatistics, Option<Vec<String>>) {
         let ProofStatistics { bytes, hashes, commitments, field_elements, data } = self.statistics;
-        let annotations = self.annotations.map(|Annotations { title, lines }| {
+        let annotations = self.annotations.map(|Annotations { title, lines, .. }| {
             let mut all = vec![format!("title {title} Proof Protocol"), String::new()];
             all.extend(lines);
             all.extend([

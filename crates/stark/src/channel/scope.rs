@@ -31,6 +31,8 @@ pub enum Scope {
     TraceDecommitment(usize),
     /// The opened rows of a FRI layer.
     FriDecommitment(usize),
+    /// The values of the last FRI layer at the queries.
+    FriLastDecommitment,
 }
 
 impl fmt::Display for Scope {
@@ -51,6 +53,7 @@ impl fmt::Display for Scope {
                 write!(f, "STARK/FRI/Decommitment/Layer 0/Virtual Oracle/Trace {trace}")
             }
             Scope::FriDecommitment(layer) => write!(f, "STARK/FRI/Decommitment/Layer {layer}"),
+            Scope::FriLastDecommitment => f.write_str("STARK/FRI/Decommitment/Last Layer"),
         }
     }
 }

@@ -6,7 +6,7 @@ use ashlar_field::{Felt, StandardBytes};
 use ashlar_hash::{ChannelHash, CommitmentHash, Digest, verify_nonce};
 use serde_json::Value;
 
-use super::{randomness::Randomness, record::Record, verifier::VerifierChannel};
+use super::{randomness::Randomness, record::Record, scope::Scope, verifier::VerifierChannel};
 use crate::{
     VerifyError,
     commitment::plan::{DecommitmentPlan, TableShape},
@@ -252,4 +252,23 @@ fn a_short_proof_ends_the_drawing_of_queries_however_many_are_asked_for() {
         let error = channel().draw_queries(u64::MAX, 40, None).unwrap_err();
         assert!(matches!(error, VerifyError::ProofTooShort { .. }), "{error}");
     }
+}
+
+#[test]
+fn no_query_is_drawn_once_every_position_is() {
+    let proof = [0; 16 * 32];
+    for hash in [ChannelHash::Keccak256, ChannelHash::Blake256, ChannelHash::Poseidon3] {
+        let randomness = Randomness::new(hash, Digest([0; 32])).unwrap();
+        let mut channel = VerifierChannel::new(randomness, Record::new(None), &proof);
+        // Drawing all of these would never end.
+        let drawn = channel.draw_queries(u64::MAX, 4, Some(1)).unwrap();
+        assert_eq!(drawn, (0..16).collect::<Vec<u64>>());
+    }
+    // Annotations name every draw, as Stone's do.
+    let randomness = Randomness::new(ChannelHash::Keccak256, Digest([0; 32])).unwrap();
+    let mut channel = VerifierChannel::new(randomness, Record::new(Some("test")), &proof);
+    assert_eq!(channel.draw_queries(1000, 4, Some(1)).unwrap().len(), 16);
+    channel.receive_felts(Scope::FriLastLayer, format_args!("all"), 16).unwrap();
+    let (_, lines) = channel.finish().unwrap().finish();
+    assert_eq!(lines.unwrap().iter().filter(|line| line.starts_with("V->P")).count(), 1000);
 }

@@ -189,10 +189,26 @@ impl<'a> VerifierChannel<'a> {
         draw_felt(&mut self.randomness, &mut self.record, scope, label)
     }
 
+    /// Whether annotations were asked for.
+    pub(crate) fn is_annotated(&self) -> bool {
+        self.record.is_annotated()
+    }
+
+    /// Writes down a digest that the verifier computed.
+    pub(crate) fn annotate_digest(&mut self, scope: Scope, node: u64, digest: Printed) {
+        self.record.derived(scope, format_args!("For node {node}"), &Payload::Node(digest));
+    }
+
+    /// Writes down an element that the verifier computed.
+    pub(crate) fn annotate_felt(&mut self, scope: Scope, label: fmt::Arguments<'_>, value: Felt) {
+        self.record.derived(scope, label, &Payload::Element(value));
+    }
+
     /// Draws `count` query positions below 2^`bits`, and returns them ascending, each once.
     ///
     /// Each position is opened with `words` words of the proof, so the drawing ends where the rest of the proof cannot
-    /// open what is drawn already: else few bytes would buy the work of as many draws as the parameters allow.
+    /// open what is drawn already: else few bytes would buy the work of as many draws as the parameters allow. It ends
+    /// too once every position is drawn: nothing is drawn after the queries, so more of them change annotations only.
     ///
     /// # Errors
     /// [`VerifyError::ProofTooShort`], before memory of more than the proof's size is used.
@@ -203,7 +219,11 @@ impl<'a> VerifierChannel<'a> {
         words: Option<u64>,
     ) -> Result<Vec<u64>, VerifyError> {
         let mut queries = BTreeSet::new();
+        let positions = 1u64.checked_shl(bits).unwrap_or(u64::MAX);
         for index in 0..count {
+            if queries.len() as u64 == positions && !self.record.is_annotated() {
+                break;
+            }
             if queries.insert(draw_query(&mut self.randomness, &mut self.record, index, bits)) {
                 let words = words.and_then(|words| words.checked_mul(queries.len() as u64));
                 self.expect_words(Scope::TraceDecommitment(0), words)?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     StarkParameters, VerifyError,
-    channel::{scope::Scope, verifier::VerifierChannel},
+    channel::{record::Printed, scope::Scope, verifier::VerifierChannel},
 };
 
 /// A commitment received earlier, to be opened now.
@@ -49,8 +49,15 @@ impl Commitment {
         }
         let leaves = 1u64 << self.shape.log_rows;
         let mut level = BTreeMap::new();
+        // Stone's packages: a row, or two rows of a single column. The verifier computes their digests.
+        let package_depth = self.shape.log_rows.saturating_sub(u32::from(width == 1));
+        let in_full = parameters.hash_at_depth(package_depth).is_lsb_masked();
         for (row, values) in &cells {
-            level.insert(leaves | row, self.leaf(parameters, values, scope)?);
+            let digest = self.leaf(parameters, values, scope)?;
+            if width > 1 {
+                channel.annotate_digest(scope, leaves | row, Printed { digest, in_full });
+            }
+            level.insert(leaves | row, digest);
         }
         for &row in &plan.sibling_rows {
             level.insert(leaves | row, channel.receive_sibling(scope, row)?);
@@ -68,6 +75,9 @@ impl Commitment {
                 let digest = hash
                     .hash_node(&left_digest, &right_digest)
                     .map_err(|source| VerifyError::Hash { scope, source })?;
+                if width == 1 && depth - 1 == package_depth {
+                    channel.annotate_digest(scope, left >> 1, Printed { digest, in_full });
+                }
                 parents.insert(left >> 1, digest);
             }
             level = parents;

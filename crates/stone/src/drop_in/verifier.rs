@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::Path, process::ExitCode};
 use super::{Failure, LOGGING, STONE_VERSION, run, stone_version, write_output};
 use crate::{
     files::{MOST_INPUT_BYTES, OutputFile, read_bounded},
-    flags::{Flag, FlagError, Flags, Help, Takes, followed_by},
+    flags::{Flag, Flags, Help, Takes, followed_by},
     json::Json,
     policy::Policy,
     proof_file::ProofFile,
@@ -16,7 +16,11 @@ static FLAGS: [Flag; 9] = followed_by(
     [
         Flag { name: "in_file", takes: Takes::Value("FILE"), help: "the proof file" },
         Flag { name: "annotation_file", takes: Takes::Value("FILE"), help: "write the annotations there" },
-        Flag { name: "extra_output_file", takes: Takes::Value("FILE"), help: "refused: not supported" },
+        Flag {
+            name: "extra_output_file",
+            takes: Takes::Value("FILE"),
+            help: "write the extra annotations there, for proofs that are verified in parts",
+        },
         STONE_VERSION,
     ],
     LOGGING,
@@ -44,24 +48,27 @@ pub fn cpu_air_verifier(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn work(flags: &Flags) -> Result<(), Failure> {
-    if flags.get("extra_output_file").is_some_and(|path| !path.is_empty()) {
-        return Err(FlagError::Unsupported { name: "extra_output_file" }.into());
-    }
     let version = stone_version(flags)?;
     let path = Path::new(flags.required("in_file")?);
-    let annotations = flags.get("annotation_file").filter(|path| !path.is_empty());
-    let annotations =
-        annotations.map(|path| OutputFile::prepare(Path::new(path), "annotations")).transpose()?;
+    let output = |name: &'static str, role: &'static str| {
+        let path = flags.get(name).filter(|path| !path.is_empty());
+        path.map(|path| OutputFile::prepare(Path::new(path), role)).transpose()
+    };
+    let annotations = output("annotation_file", "annotations")?;
+    let extra = output("extra_output_file", "extra annotations")?;
     let bytes = read_bounded(path, "proof", MOST_INPUT_BYTES)?;
     let name = path.to_string_lossy();
     let json = Json::from_slice(&bytes, &name).map_err(VerifyError::from)?;
     let file = ProofFile::from_json(json, &name).map_err(VerifyError::from)?;
-    let verified = verify_file(&file, &Policy::stone(version), annotations.is_some())?;
+    let verified = verify_file(&file, &Policy::stone(version), annotations.is_some() || extra.is_some())?;
     print(&verified);
-    if let (Some(output), Some(lines)) = (annotations, verified.annotations) {
-        let mut text = lines.join("\n");
-        text.push('\n');
-        write_output(output, text.as_bytes())?;
+    let files = [(annotations, verified.annotations), (extra, verified.extra_annotations)];
+    for (output, lines) in files {
+        if let (Some(output), Some(lines)) = (output, lines) {
+            let mut text = lines.join("\n");
+            text.push('\n');
+            write_output(output, text.as_bytes())?;
+        }
     }
     Ok(())
 }
