@@ -214,17 +214,6 @@ impl<L: Lanes> Stored<L> {
         let [a, b, c, d, e, f, g, h] = transpose_limbs(l, [a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]);
         [Stored(a), Stored(b), Stored(c), Stored(d), Stored(e), Stored(f), Stored(g), Stored(h)]
     }
-
-    /// Elements `count` … `count` + 7 of `low` followed by `high`; `count` ≤ 8.
-    #[inline(always)]
-    pub fn window(l: L, low: Stored<L>, high: Stored<L>, count: usize) -> Stored<L> {
-        Stored([
-            l.window(low.0[0], high.0[0], count),
-            l.window(low.0[1], high.0[1], count),
-            l.window(low.0[2], high.0[2], count),
-            l.window(low.0[3], high.0[3], count),
-        ])
-    }
 }
 
 /// Transposes eight vectors of elements limb by limb.

@@ -338,7 +338,7 @@ pub fn interpolate_coset_groups(columns: &mut [&mut [Group]], length: usize, off
     assert!(!offset.is_zero(), "a coset has a non-zero offset");
     let coset = offset.inverse().unwrap_or(Felt::ONE);
     let divide = (log > 0).then_some(log);
-    if kernels == Kernels::Scalar || log < MIN_VECTOR_LOG {
+    if !kernels.has_field_vectors() || log < MIN_VECTOR_LOG {
         backward(ScalarEngine, columns, log, coset, divide);
     } else {
         backward(VectorEngine(kernels), columns, log, coset, divide);
@@ -374,7 +374,7 @@ pub fn evaluate_coset_groups(
     let groups = length.div_ceil(8);
     assert!(coefficients.iter().all(|column| column.len() == groups));
     assert!(out.iter().all(|column| column.len() == groups));
-    if kernels == Kernels::Scalar || log < MIN_VECTOR_LOG {
+    if !kernels.has_field_vectors() || log < MIN_VECTOR_LOG {
         forward(ScalarEngine, out, Some(coefficients), log, offset);
     } else {
         forward(VectorEngine(kernels), out, Some(coefficients), log, offset);
