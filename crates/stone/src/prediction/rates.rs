@@ -74,7 +74,7 @@ impl Rates {
     /// machine that has not been measured.
     pub fn default_of(kernels: Kernels) -> Rates {
         match kernels {
-            Kernels::Scalar => Rates {
+            Kernels::Scalar | Kernels::Avx2 => Rates {
                 butterfly: 20.0,
                 multiplication: 16.0,
                 single_multiplication: 30.0,
