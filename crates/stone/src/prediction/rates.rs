@@ -74,7 +74,7 @@ impl Rates {
     /// machine that has not been measured.
     pub fn default_of(kernels: Kernels) -> Rates {
         match kernels {
-            Kernels::Scalar | Kernels::Avx2 => Rates {
+            Kernels::Scalar => Rates {
                 butterfly: 20.0,
                 multiplication: 16.0,
                 single_multiplication: 30.0,
@@ -83,6 +83,12 @@ impl Rates {
                 single: SINGLE,
                 nonce_keccak: 650.0,
                 nonce_blake: 250.0,
+            },
+            Kernels::Avx2 => Rates {
+                batch: HashRates { keccak: 190.0, blake: 40.0, ..SINGLE },
+                nonce_keccak: 170.0,
+                nonce_blake: 40.0,
+                ..Rates::default_of(Kernels::Scalar)
             },
             Kernels::Portable | Kernels::Avx512 => Rates {
                 butterfly: 6.0,
