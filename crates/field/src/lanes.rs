@@ -11,7 +11,9 @@
 //! | `Avx2` | [`Kernels::Avx2`] | two AVX2 registers, [`WordLanes`] only: in the field, scalar code is as fast |
 //! | [`Portable`] | [`Kernels::Portable`] | plain Rust on `[u64; 8]`, for every machine and for Miri |
 //!
-//! All give the same bits in every operation, so a kernel tested on one is tested on all.
+//! [`intervals`] holds one more, which computes with ranges and proves that no lazily reduced sum overflows.
+//!
+//! All the others give the same bits in every operation, so a kernel tested on one is tested on all.
 //!
 //! A value of a [`Lanes`] type is a zero-sized proof that the processor has the instructions; that is why the
 //! methods are safe. Everything between [`dispatch`] and an operation must be inlined, or the compiler emits a
@@ -21,6 +23,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+pub mod intervals;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -100,6 +103,9 @@ pub trait WordLanes: Copy + Send + Sync + 'static {
 
 /// Vectors with the 52-bit multiply-add and what else field arithmetic is made of.
 pub trait Lanes: WordLanes {
+    /// Whether [`Lanes::claim`] checks anything: claims about values that are not needed otherwise are made only then.
+    const CHECKS_CLAIMS: bool = false;
+
     /// a − b modulo 2⁶⁴.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// accumulator + the low 52 bits of (a mod 2⁵²)·(b mod 2⁵²).
@@ -122,6 +128,16 @@ pub trait Lanes: WordLanes {
     fn select(self, mask: u8, set: Self::V, clear: Self::V) -> Self::V;
     /// Lane i of the result is lane `indices[i]` mod 8 of `a`.
     fn permute(self, a: Self::V, indices: Self::V) -> Self::V;
+
+    /// Tells a range (both ends included) that the signed words of `a` are known to lie in. Nothing is computed; the
+    /// instance on [`intervals`] checks that it follows.
+    #[inline(always)]
+    fn claim(self, _what: &'static str, _a: Self::V, _low: i64, _high: i64) {}
+    /// `a`, whose words are known to lie in a range (both ends included) for a reason that intervals do not see.
+    #[inline(always)]
+    fn known(self, a: Self::V, _low: u64, _high: u64) -> Self::V {
+        a
+    }
 
     /// Asks for the cache line at an address, which need not be valid.
     fn prefetch<T>(self, address: *const T);
