@@ -141,3 +141,21 @@ impl LaneTask for Horner<'_> {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::intervals::{any_group, prove};
+
+    #[test]
+    fn no_sum_overflows_whatever_the_elements_are() {
+        let groups = [any_group(); CHUNK];
+        assert!(prove(Dot { a: &groups, b: &groups }).is_ok());
+        // Points only make constant factors, of which the largest representation makes the largest.
+        let largest = Felt::ZERO - crate::column::MONTGOMERY_ONE_INVERSE;
+        for eighth_powers in [[largest; POINTS], [Felt::ZERO; POINTS], [Felt::GENERATOR; POINTS]] {
+            let task = Horner { groups: &groups, eighth_powers };
+            assert!(prove(task).is_ok());
+        }
+    }
+}

@@ -90,7 +90,8 @@ fn a_value_doubled_too_often_is_reported_at_its_first_use() {
     }
     assert_eq!(prove(Doubled(8)), Ok(()));
     assert!(matches!(prove(Doubled(9)), Err(Overflow { operation: "a multiplicand", .. })));
-    assert!(matches!(prove(Doubled(12)), Err(Overflow { operation: "a sum", .. })));
+    assert!(matches!(prove(Doubled(12)), Err(Overflow { operation: "a signed word to be shifted", .. })));
+    assert!(matches!(prove(Doubled(13)), Err(Overflow { operation: "a sum", .. })));
 }
 
 #[test]
