@@ -25,8 +25,7 @@ impl Group {
     pub fn get(&self, lane: usize) -> Felt {
         let limbs = [self.0[0][lane], self.0[1][lane], self.0[2][lane], self.0[3][lane]];
         debug_assert!(Felt::from_montgomery_limbs(limbs).is_some(), "a stored group is canonical");
-        Felt::from_montgomery_limbs(limbs)
-            .unwrap_or_else(|| reduced(limbs))
+        Felt::from_montgomery_limbs(limbs).unwrap_or_else(|| reduced(limbs))
     }
 
     /// Replaces the element in one lane.

@@ -96,7 +96,8 @@ impl Puzzle {
     fn search(&self, nonces: Range<u64>, kernels: Kernels) -> Option<u64> {
         let mut rest = nonces;
         while !rest.is_empty() {
-            let Ok(candidate) = dispatch_words(kernels, SearchTask { puzzle: self, nonces: rest.clone() }) else {
+            let Ok(candidate) = dispatch_words(kernels, SearchTask { puzzle: self, nonces: rest.clone() })
+            else {
                 return rest.find(|&nonce| self.accepts(nonce));
             };
             let first = candidate?;

@@ -123,7 +123,12 @@ fn finish(value: LateFelt, scale: Option<Felt>) -> Felt {
 }
 
 /// A whole transform of `length` elements inside one tile; `length` may be below eight.
-pub(crate) fn forward_row(groups: &mut [Group], length: usize, twiddles: &Twiddles, scratch: &mut Vec<LateFelt>) {
+pub(crate) fn forward_row(
+    groups: &mut [Group],
+    length: usize,
+    twiddles: &Twiddles,
+    scratch: &mut Vec<LateFelt>,
+) {
     read_elements(groups, length, scratch);
     forward_layers(scratch, 1, twiddles);
     write_elements(groups, scratch, None);

@@ -116,8 +116,7 @@ fn rotate_half_words(a: __m256i, right: i32) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn shuffle_bytes(a: __m256i, from: [i8; 16]) -> __m256i {
     let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15] = from;
-    let order =
-        _mm_setr_epi8(b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15);
+    let order = _mm_setr_epi8(b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15);
     _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(order))
 }
 

@@ -169,7 +169,10 @@ impl WordLanes for Intervals {
     type V = Interval;
 
     fn load(self, words: &[u64; 8]) -> Interval {
-        words.iter().skip(1).fold(Interval::of_word(words[0]), |hull, &word| hull.hull(Interval::of_word(word)))
+        words
+            .iter()
+            .skip(1)
+            .fold(Interval::of_word(words[0]), |hull, &word| hull.hull(Interval::of_word(word)))
     }
     fn store(self, vector: Interval, words: &mut [u64; 8]) {
         *words = [vector.word(); 8];

@@ -154,7 +154,12 @@ pub(crate) fn hash_rows<L: WordLanes>(
 
 /// The digests of the nodes over `children`.
 #[inline(always)]
-pub(crate) fn hash_nodes<L: WordLanes>(l: L, children: &[[Digest; 16]], mask: [u64; 4], out: &mut [[Digest; 8]]) {
+pub(crate) fn hash_nodes<L: WordLanes>(
+    l: L,
+    children: &[[Digest; 16]],
+    mask: [u64; 4],
+    out: &mut [[Digest; 8]],
+) {
     for (children, out) in children.iter().zip(out) {
         let mut state = [l.zero(); 25];
         state[..8].copy_from_slice(&digests::load_nodes(l, children));
