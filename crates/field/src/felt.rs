@@ -238,10 +238,15 @@ impl Felt {
 
     /// The multiplicative inverse; `None` for zero.
     pub fn inverse(self) -> Option<Felt> {
-        // Fermat: self^(p − 2) = self^(2^251 + 17·2^192 − 1).
+        // Fermat: p − 2 = (2⁵⁹ + 16)·2¹⁹² + 2¹⁹² − 1, whose last 192 bits are twelve times sixteen ones.
         (!self.is_zero()).then(|| {
-            let [low, ..] = PRIME;
-            self.pow_limbs(&[low.wrapping_sub(2), u64::MAX, u64::MAX, HIGH - 1])
+            let mut ones = self;
+            for count in [1, 2, 4, 8] {
+                ones *= ones.pow_power_of_two(count);
+            }
+            let sixteenth_power = self.pow_power_of_two(4);
+            let high = sixteenth_power.pow_power_of_two(55) * sixteenth_power;
+            (0..12).fold(high, |power, _| power.pow_power_of_two(16) * ones)
         })
     }
 
