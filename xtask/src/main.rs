@@ -133,8 +133,7 @@ fn bench_kernels(root: &Path) -> Result<(), Vec<String>> {
     let manifest = root.join("benchmarks/Cargo.toml");
     let target = target_folder(root).join("benchmarks");
     let (manifest, target) = (manifest.to_string_lossy(), target.to_string_lossy());
-    let arguments =
-        ["run", "--release", "--locked", "--manifest-path", &manifest, "--target-dir", &target];
+    let arguments = ["run", "--release", "--locked", "--manifest-path", &manifest, "--target-dir", &target];
     cargo(root, &arguments).map_err(|error| vec![error])
 }
 

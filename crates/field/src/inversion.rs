@@ -20,11 +20,17 @@ pub fn batch_inverse_groups(groups: &mut [Group], kernels: Kernels) {
         || vec![Low52Group::ZERO; CHUNK],
         |prefixes, groups| {
             if let Err(Invert { groups, .. }) = dispatch(kernels, Invert { groups, prefixes }) {
-                let mut elements: Vec<Felt> =
-                    groups.iter().flat_map(|group| (0..8).map(|lane| group.get(lane))).collect();
-                batch_inverse(&mut elements);
-                for (i, element) in elements.into_iter().enumerate() {
-                    groups[i / 8].set(i % 8, element);
+                let mut elements = vec![[Felt::ZERO; 8]; groups.len()];
+                for (elements, group) in elements.iter_mut().zip(groups.iter()) {
+                    for lane in 0..8 {
+                        elements[lane] = group.get(lane);
+                    }
+                }
+                batch_inverse(elements.as_flattened_mut());
+                for (elements, group) in elements.iter().zip(groups) {
+                    for lane in 0..8 {
+                        group.set(lane, elements[lane]);
+                    }
                 }
             }
         },

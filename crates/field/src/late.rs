@@ -53,13 +53,13 @@ impl LateFelt {
 
     /// self + other, which must be below 2²⁵⁶.
     #[inline(always)]
-    pub fn add(self, other: impl Into<LateFelt>) -> LateFelt {
+    pub fn plus(self, other: impl Into<LateFelt>) -> LateFelt {
         LateFelt(add_limbs(self.0, other.into().0))
     }
 
     /// self − other + bound·p, for `other` of at most bound·p and self + bound·p below 2²⁵⁶.
     #[inline(always)]
-    pub fn subtract(self, other: impl Into<LateFelt>, bound: u64) -> LateFelt {
+    pub fn minus(self, other: impl Into<LateFelt>, bound: u64) -> LateFelt {
         debug_assert!(bound < 32);
         let raised = add_limbs(self.0, [bound, 0, 0, bound * HIGH]);
         let (difference, negative) = subtract_limbs(raised, other.into().0);
@@ -155,11 +155,11 @@ mod tests {
     fn late_sums_and_differences_are_those_of_elements() {
         for &a in &elements() {
             for &b in &elements() {
-                assert_eq!(LateFelt::from(a).add(b).reduce(), a + b);
-                assert_eq!(LateFelt::from(a).subtract(b, 1).reduce(), a - b);
+                assert_eq!(LateFelt::from(a).plus(b).reduce(), a + b);
+                assert_eq!(LateFelt::from(a).minus(b, 1).reduce(), a - b);
                 let (mut late, mut sum) = (LateFelt::from(a), a);
                 for _ in 0..15 {
-                    (late, sum) = (late.add(b).subtract(a, 1), sum + b - a);
+                    (late, sum) = (late.plus(b).minus(a, 1), sum + b - a);
                 }
                 assert_eq!(late.reduce(), sum);
             }

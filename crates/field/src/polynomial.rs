@@ -105,7 +105,7 @@ impl Horner<'_> {
             let mut values = [LateFelt::ZERO; 8];
             for group in self.groups.iter().rev() {
                 for lane in 0..8 {
-                    values[lane] = LateFelt::from(values[lane].multiply(power)).add(group.get(lane));
+                    values[lane] = LateFelt::from(values[lane].multiply(power)).plus(group.get(lane));
                 }
             }
             let mut out = Group::ZERO;

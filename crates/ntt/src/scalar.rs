@@ -41,7 +41,7 @@ fn forward_layers(values: &mut [LateFelt], width: usize, twiddles: &Twiddles) {
             let (upper, lower) = pair.split_at_mut(pair.len() / 2);
             for (x, y) in upper.iter_mut().zip(lower) {
                 let product = y.multiply(twiddle);
-                (*x, *y) = (x.add(product), x.subtract(product, 1));
+                (*x, *y) = (x.plus(product), x.minus(product, 1));
             }
         }
     }
@@ -58,7 +58,7 @@ fn backward_layers(values: &mut [LateFelt], width: usize, twiddles: &Twiddles) {
             let twiddle = twiddles.get(layer, block);
             let (upper, lower) = pair.split_at_mut(pair.len() / 2);
             for (x, y) in upper.iter_mut().zip(lower) {
-                let (sum, difference) = (x.add(*y), x.subtract(*y, bound));
+                let (sum, difference) = (x.plus(*y), x.minus(*y, bound));
                 *x = if reduce { sum.reduce().into() } else { sum };
                 *y = difference.multiply(twiddle).into();
             }
