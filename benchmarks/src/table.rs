@@ -56,6 +56,9 @@ pub fn machine(cycle: f64) -> String {
         1.0 / cycle,
         std::thread::available_parallelism().map_or(1, usize::from),
         load.split(' ').next().unwrap_or("unknown"),
-        date.map_or_else(|_| "unknown date".into(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned()),
+        date.map_or_else(
+            |_| "unknown date".into(),
+            |out| String::from_utf8_lossy(&out.stdout).trim().to_owned()
+        ),
     )
 }

@@ -36,15 +36,23 @@ fn table(title: &'static str, log: u32) -> Table {
     if let Ok(twiddles) = get_twiddles::<Stark252PrimeField>(log.into(), RootsConfig::BitReverse) {
         let mut values = lambda_powers(1 << log);
         let work = move || in_place_nr_2radix_fft(black_box(&mut values), &twiddles);
-        rivals.push(Subject::new("lambdaworks-math (twiddles given, reversed order)", butterflies(log), work));
+        rivals.push(Subject::new(
+            "lambdaworks-math (twiddles given, reversed order)",
+            butterflies(log),
+            work,
+        ));
     }
     let mut ours = Vec::new();
     for kernels in families() {
         let coefficients = [column(1 << log)];
         let mut values = [Column::zeros(1 << log)];
-        ours.push(Subject::new(format!("**Ashlar, `{kernels}`**, onto a coset"), butterflies(log), move || {
-            evaluate_coset(black_box(&coefficients), Felt::GENERATOR, &mut values, kernels);
-        }));
+        ours.push(Subject::new(
+            format!("**Ashlar, `{kernels}`**, onto a coset"),
+            butterflies(log),
+            move || {
+                evaluate_coset(black_box(&coefficients), Felt::GENERATOR, &mut values, kernels);
+            },
+        ));
         let mut columns = [column(1 << log)];
         ours.push(Subject::new(
             format!("**Ashlar, `{kernels}`**, back, from natural order"),

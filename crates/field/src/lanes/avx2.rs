@@ -2,7 +2,7 @@
 //!
 //! There is no multiply-add here, that is, no field arithmetic. AVX2 has no integer product of more than 32 bits and
 //! rounds double-precision products to nearest only; an exact multiply-add made of these was measured at 1.35 times
-//! the time of the scalar product and 0.85 times that of a scalar dot product (see `docs/performance.md`), too little for
+//! the time of the scalar product and 0.85 times that of a scalar dot product (see `docs/adr/0001`), too little for
 //! a second set of kernels. Machines with AVX2 compute in the field one element at a time.
 #![allow(unsafe_code)]
 
