@@ -7,6 +7,7 @@
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `edges` | proves and verifies runs at the edges of every layout; see `docs/reference-proofs.md` |
+//! | `bench kernels` | measures kernels beside those of other libraries; see `docs/performance.md` |
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
@@ -28,9 +29,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench [ARGUMENTS OF THE LAB] | \
-    edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… [--kernels NAME,…] [--threads N,…] \
-    [--memory MEGABYTES] | interoperability [LAYOUT]… | mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
+const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench kernels | \
+    bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
+    [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
+    mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         (Some("texts"), []) => texts(&root),
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
+        (Some("bench"), [kernels]) if kernels == "kernels" => bench_kernels(&root),
         (Some("bench"), more) => bench(&root, more),
         (Some("edges"), layouts) => edges(&root, layouts),
         (Some("references"), more) => references::run(&root, more),
@@ -123,6 +126,15 @@ fn bench(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
         measure.extend(more.iter().map(String::as_str));
     }
     build_programs(root).and_then(|()| cargo(root, &measure)).map_err(|error| vec![error])
+}
+
+/// Kernels beside those of other libraries, by a package that is no part of the workspace.
+fn bench_kernels(root: &Path) -> Result<(), Vec<String>> {
+    let manifest = root.join("benchmarks/Cargo.toml");
+    let target = target_folder(root).join("benchmarks");
+    let (manifest, target) = (manifest.to_string_lossy(), target.to_string_lossy());
+    let arguments = ["run", "--release", "--locked", "--manifest-path", &manifest, "--target-dir", &target];
+    cargo(root, &arguments).map_err(|error| vec![error])
 }
 
 /// Builds the drop-in programs.

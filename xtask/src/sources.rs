@@ -30,7 +30,9 @@ impl Source {
 /// in the root, in path order.
 pub(crate) fn read(root: &Path) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
-    for folder in ["crates", "xtask", "docs", "fuzz/src", "fuzz/fuzz_targets", "interoperability/src"] {
+    for folder in
+        ["crates", "xtask", "docs", "fuzz/src", "fuzz/fuzz_targets", "interoperability/src", "benchmarks/src"]
+    {
         collect(root, &root.join(folder), true, &mut sources)?;
     }
     collect(root, root, false, &mut sources)?;

@@ -21,22 +21,27 @@ impl Group {
     }
 
     /// The element in one lane. The caller keeps groups canonical; a non-canonical lane reads as reduced.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, lane: usize) -> Felt {
         let limbs = [self.0[0][lane], self.0[1][lane], self.0[2][lane], self.0[3][lane]];
         debug_assert!(Felt::from_montgomery_limbs(limbs).is_some(), "a stored group is canonical");
-        Felt::from_montgomery_limbs(limbs)
-            .unwrap_or_else(|| Felt::from_limbs_reduced(limbs) * MONTGOMERY_ONE_INVERSE)
+        Felt::from_montgomery_limbs(limbs).unwrap_or_else(|| reduced(limbs))
     }
 
     /// Replaces the element in one lane.
-    #[inline]
+    #[inline(always)]
     pub fn set(&mut self, lane: usize, value: Felt) {
         let limbs = value.to_montgomery_limbs();
         for limb in 0..4 {
             self.0[limb][lane] = limbs[limb];
         }
     }
+}
+
+/// The element with a representation that is not canonical.
+#[cold]
+fn reduced(limbs: [u64; 4]) -> Felt {
+    Felt::from_limbs_reduced(limbs) * MONTGOMERY_ONE_INVERSE
 }
 
 /// 2⁻²⁵⁶, to re-read a non-canonical Montgomery integer by its value.

@@ -176,3 +176,23 @@ pub fn montgomery_from_standard(groups: &mut [Group], kernels: Kernels) {
 pub fn standard_from_montgomery(groups: &mut [Group], kernels: Kernels) {
     scale_groups(groups, crate::column::MONTGOMERY_ONE_INVERSE, kernels);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::intervals::{any_group, any_multiplier, prove};
+
+    #[test]
+    fn no_sum_overflows_whatever_the_elements_are() {
+        fn check<O: Pairwise>(operation: O) {
+            let (mut a, b) = ([any_group()], [any_group()]);
+            assert_eq!(prove(PairwiseTask { operation, a: &mut a, b: &b }), Ok(()));
+        }
+        check(Product);
+        check(Sum);
+        check(Difference);
+        check(AddScaled(Felt::ONE, any_multiplier()));
+        let mut groups = [any_group()];
+        assert_eq!(prove(Scale { groups: &mut groups, multiplier: any_multiplier() }), Ok(()));
+    }
+}

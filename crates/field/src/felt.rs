@@ -63,7 +63,8 @@ const fn multiply_wide(a: &[u64; 4], b: &[u64; 4]) -> [u64; 8] {
     t
 }
 
-/// t·2⁻²⁵⁶ mod p for t < 2²⁵⁶·p. The result lies in [0, p): t/2²⁵⁶ < p, minus a quotient·p/2²⁵⁶ < p.
+/// t·2⁻²⁵⁶ modulo p for t < 2⁵¹¹: t/2²⁵⁶ minus a quotient·p/2²⁵⁶ < p, plus p if that is negative. For t < 2²⁵⁶·p the
+/// result lies in [0, p).
 #[inline(always)]
 const fn reduce(t: [u64; 8]) -> [u64; 4] {
     // Clear digits 0, 1, 2 at once: subtract (t0 + t1·2^64 + t2·2^128)·m·2^192.
@@ -79,7 +80,7 @@ const fn reduce(t: [u64; 8]) -> [u64; 4] {
     let (v0, v1) = multiply_add(0, t3, HIGH, 0);
     let (t6, borrow) = subtract_borrow(t6, v0, false);
     let (t7, _) = subtract_borrow(t7, v1, borrow);
-    // |result| < p < 2^252, so the sign bit of the top word tells whether p must be added back.
+    // −p < result < 2^255, so the sign bit of the top word tells whether p must be added back.
     let mask = ((t7 as i64) >> 63) as u64;
     let (r0, carry) = add_carry(t4, mask & 1, false);
     let (r1, carry) = add_carry(t5, 0, carry);
@@ -95,14 +96,8 @@ const fn multiply(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
 
 #[inline(always)]
 const fn below_prime(a: &[u64; 4]) -> bool {
-    let mut i = 4;
-    while i > 0 {
-        i -= 1;
-        if a[i] != PRIME[i] {
-            return a[i] < PRIME[i];
-        }
-    }
-    false
+    // p is its high limb times 2^192, and one.
+    a[3] < HIGH || (a[3] == HIGH && a[0] | a[1] | a[2] == 0)
 }
 
 impl Felt {
@@ -138,8 +133,34 @@ impl Felt {
     }
 
     /// The element whose Montgomery representation has these little-endian limbs; `None` if not below p.
+    #[inline(always)]
     pub const fn from_montgomery_limbs(limbs: [u64; 4]) -> Option<Felt> {
         if below_prime(&limbs) { Some(Felt(limbs)) } else { None }
+    }
+
+    /// The element with a Montgomery representation that is known to be below p.
+    #[inline(always)]
+    pub(crate) fn from_canonical_limbs(limbs: [u64; 4]) -> Felt {
+        debug_assert!(below_prime(&limbs));
+        Felt(limbs)
+    }
+
+    /// The product of two representations whose product as integers is below 2²⁵⁶·p, divided by 2²⁵⁶.
+    #[inline(always)]
+    pub(crate) fn multiply_representations(a: &[u64; 4], b: &[u64; 4]) -> Felt {
+        Felt(multiply(a, b))
+    }
+
+    /// The product of two representations as an integer.
+    #[inline(always)]
+    pub(crate) fn wide_product(a: Felt, b: Felt) -> [u64; 8] {
+        multiply_wide(&a.0, &b.0)
+    }
+
+    /// An integer congruent to t·2⁻²⁵⁶ in [0, t/2²⁵⁶ + p), for any t below 2⁵¹¹.
+    #[inline(always)]
+    pub(crate) fn divide_by_radix(t: [u64; 8]) -> [u64; 4] {
+        reduce(t)
     }
 
     /// Any 256-bit integer, reduced modulo p.
@@ -217,10 +238,15 @@ impl Felt {
 
     /// The multiplicative inverse; `None` for zero.
     pub fn inverse(self) -> Option<Felt> {
-        // Fermat: self^(p − 2) = self^(2^251 + 17·2^192 − 1).
+        // Fermat: p − 2 = (2⁵⁹ + 16)·2¹⁹² + 2¹⁹² − 1, whose last 192 bits are twelve times sixteen ones.
         (!self.is_zero()).then(|| {
-            let [low, ..] = PRIME;
-            self.pow_limbs(&[low.wrapping_sub(2), u64::MAX, u64::MAX, HIGH - 1])
+            let mut ones = self;
+            for count in [1, 2, 4, 8] {
+                ones *= ones.pow_power_of_two(count);
+            }
+            let sixteenth_power = self.pow_power_of_two(4);
+            let high = sixteenth_power.pow_power_of_two(55) * sixteenth_power;
+            (0..12).fold(high, |power, _| power.pow_power_of_two(16) * ones)
         })
     }
 

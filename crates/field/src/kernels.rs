@@ -11,6 +11,8 @@ pub enum Kernels {
     Scalar,
     /// The vector algorithms on emulated eight-lane registers: runs everywhere, used to test them.
     Portable,
+    /// 256-bit vectors for hash functions on words; the rest as [`Kernels::Scalar`].
+    Avx2,
     /// 512-bit vectors without integer multiply-add: products by exact double-precision multiply-add.
     Avx512,
     /// 512-bit vectors with the 52-bit integer multiply-add.
@@ -21,7 +23,7 @@ pub enum Kernels {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownKernels {
     /// Not a name we know.
-    #[error("expected one of scalar, portable, avx512, avx512ifma, got {0:?}")]
+    #[error("expected one of scalar, portable, avx2, avx512, avx512ifma, got {0:?}")]
     Name(String),
     /// Known, but the processor lacks the instructions.
     #[error("expected kernels that this processor can run, got {0}")]
@@ -29,26 +31,37 @@ pub enum UnknownKernels {
 }
 
 impl Kernels {
-    /// All families, slowest first.
-    pub const ALL: [Kernels; 4] = [Kernels::Scalar, Kernels::Portable, Kernels::Avx512, Kernels::Avx512Ifma];
+    /// All families: the reference, its check, then the production families, slowest first.
+    pub const ALL: [Kernels; 5] =
+        [Kernels::Scalar, Kernels::Portable, Kernels::Avx2, Kernels::Avx512, Kernels::Avx512Ifma];
 
     /// Whether this processor has the instructions.
     pub fn is_supported(self) -> bool {
         match self {
             Kernels::Scalar | Kernels::Portable => true,
+            Kernels::Avx2 => avx2(),
             Kernels::Avx512 => avx512(),
             Kernels::Avx512Ifma => avx512() && avx512_ifma(),
         }
     }
 
-    /// The families that this processor can run, slowest first.
+    /// Whether field arithmetic runs on vectors, that is, whether [`crate::lanes::dispatch`] runs tasks.
+    pub fn has_field_vectors(self) -> bool {
+        match self {
+            Kernels::Scalar | Kernels::Avx2 => false,
+            Kernels::Portable => true,
+            Kernels::Avx512 | Kernels::Avx512Ifma => self.is_supported(),
+        }
+    }
+
+    /// The families that this processor can run, in the order of [`Kernels::ALL`].
     pub fn supported() -> Vec<Kernels> {
         Kernels::ALL.into_iter().filter(|kernels| kernels.is_supported()).collect()
     }
 
     /// The fastest production family of this processor.
     pub fn fastest() -> Kernels {
-        [Kernels::Avx512Ifma, Kernels::Avx512]
+        [Kernels::Avx512Ifma, Kernels::Avx512, Kernels::Avx2]
             .into_iter()
             .find(|kernels| kernels.is_supported())
             .unwrap_or(Kernels::Scalar)
@@ -78,6 +91,11 @@ impl Kernels {
 }
 
 #[cfg(target_arch = "x86_64")]
+fn avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+}
+
+#[cfg(target_arch = "x86_64")]
 fn avx512() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -90,6 +108,11 @@ fn avx512_ifma() -> bool {
     is_x86_feature_detected!("avx512ifma")
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512vbmi2")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn avx2() -> bool {
+    false
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -107,6 +130,7 @@ impl fmt::Display for Kernels {
         f.write_str(match self {
             Kernels::Scalar => "scalar",
             Kernels::Portable => "portable",
+            Kernels::Avx2 => "avx2",
             Kernels::Avx512 => "avx512",
             Kernels::Avx512Ifma => "avx512ifma",
         })

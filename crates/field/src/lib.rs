@@ -5,7 +5,8 @@
 //! | [`felt`](Felt) | one element: 4×64-bit limbs, Montgomery radix 2²⁵⁶, always canonical |
 //! | [`bytes`](StandardBytes) | the two byte forms of an element, as types that do not mix |
 //! | [`column`](Column) | many elements in the memory layout every kernel builds on: groups of eight, limb-major |
-//! | [`lanes`] | the vector instructions that kernels are written over, and their three instances |
+//! | [`lanes`] | the vector instructions that kernels are written over, and their instances |
+//! | [`late`](LateFelt) | scalar sums that are reduced late |
 //! | [`elementwise`](multiply_groups) | the same operation on every element of a column |
 //! | [`inversion`](batch_inverse_groups) | inverses of many elements at the price of one |
 //! | [`polynomial`](evaluate_polynomial) | dot products, and values of polynomials at points |
@@ -25,6 +26,7 @@ mod felt;
 mod inversion;
 mod kernels;
 pub mod lanes;
+mod late;
 mod memory;
 pub mod packed;
 mod polynomial;
@@ -39,5 +41,6 @@ pub use elementwise::{
 pub use felt::{Felt, ParseFeltError, batch_inverse};
 pub use inversion::batch_inverse_groups;
 pub use kernels::{Kernels, UnknownKernels};
+pub use late::{LateFelt, ProductSum};
 pub use polynomial::{dot_product, evaluate_polynomial};
 pub use sequences::{fill_geometric, geometric_sequence, prefix_products};

@@ -52,6 +52,11 @@ impl Multiplier {
         ])
     }
 
+    /// A factor with these limbs.
+    pub(crate) fn from_limbs(limbs: [u64; 5]) -> Multiplier {
+        Multiplier(limbs)
+    }
+
     /// The factor in all eight lanes.
     #[inline(always)]
     pub fn splat<L: Lanes>(&self, l: L) -> Low52<L> {
@@ -76,6 +81,11 @@ pub struct Low52Group([[u64; 8]; 5]);
 impl Low52Group {
     /// Eight zeros.
     pub const ZERO: Low52Group = Low52Group([[0; 8]; 5]);
+
+    /// Eight factors with these limbs.
+    pub(crate) fn from_limbs(limbs: [[u64; 8]; 5]) -> Low52Group {
+        Low52Group(limbs)
+    }
 
     /// Eight constant factors.
     pub fn multipliers(factors: &[Felt; 8]) -> Low52Group {
@@ -213,17 +223,6 @@ impl<L: Lanes> Stored<L> {
         let [a, b, c, d, e, f, g, h] = rows;
         let [a, b, c, d, e, f, g, h] = transpose_limbs(l, [a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]);
         [Stored(a), Stored(b), Stored(c), Stored(d), Stored(e), Stored(f), Stored(g), Stored(h)]
-    }
-
-    /// Elements `count` … `count` + 7 of `low` followed by `high`; `count` ≤ 8.
-    #[inline(always)]
-    pub fn window(l: L, low: Stored<L>, high: Stored<L>, count: usize) -> Stored<L> {
-        Stored([
-            l.window(low.0[0], high.0[0], count),
-            l.window(low.0[1], high.0[1], count),
-            l.window(low.0[2], high.0[2], count),
-            l.window(low.0[3], high.0[3], count),
-        ])
     }
 }
 
@@ -468,6 +467,14 @@ impl<L: Lanes> Lazy<L> {
     /// The same value ready to be multiplied. It must lie in [0, 2²⁶⁰).
     #[inline(always)]
     pub fn carry(self, l: L) -> Low52<L> {
+        let carried = self.propagate(l);
+        l.claim("a multiplicand", carried.0[4], 0, MASK52 as i64);
+        carried
+    }
+
+    /// The same value, of any sign: the low 52 bits of the limbs below the top one, and a signed top limb.
+    #[inline(always)]
+    fn propagate(self, l: L) -> Low52<L> {
         let a = self.0;
         let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
         let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
@@ -479,7 +486,7 @@ impl<L: Lanes> Lazy<L> {
     /// The same value, of any sign, with the limbs below the top one in [0, 2⁵²).
     #[inline(always)]
     pub fn normalize(self, l: L) -> Lazy<L> {
-        self.carry(l).to_lazy(l)
+        self.propagate(l).to_lazy(l)
     }
 
     /// A congruent value in (−2²¹⁸, 2²⁵¹ + 2²¹⁸), for any value of magnitude below 2²⁷⁰.
@@ -507,20 +514,26 @@ impl<L: Lanes> Lazy<L> {
         // With p added the value is at least 2²⁵⁰, so k ≥ 0; the top two limbs understate it by less than
         // 2²⁰⁸ + 2¹⁷⁰, so what remains after subtracting k·p is below 2²⁵¹ + 2¹⁷⁰ < p, and negative at most by
         // k·(17·2¹⁹² + 1) < p: one conditional addition of p makes it canonical.
+        if L::CHECKS_CLAIMS {
+            let top = self.propagate(l).0[4];
+            l.claim("the top of a value to be made canonical", top, 1 - (1 << 42), (1 << 62) - 1);
+        }
         let a = self.bias(l, 1).fold(l).0;
         let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
         let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
         let a3 = l.add(a[3], l.shift_right_signed::<52>(a2));
         let a4 = l.add(a[4], l.shift_right_signed::<52>(a3));
         let negative = l.shift_right_signed::<63>(a4);
-        Lazy([
+        let packed = Lazy([
             l.add(a[0], l.and(negative, l.splat(1))),
             a[1],
             a[2],
             l.add(a[3], l.and(negative, l.splat(PRIME_3))),
             l.add(a[4], l.and(negative, l.splat(PRIME_4))),
         ])
-        .pack(l)
+        .pack(l);
+        let [a0, a1, a2, a3] = packed.0;
+        Stored([a0, a1, a2, l.known(a3, 0, Felt::PRIME_LIMBS[3])])
     }
 
     /// A congruent value in [0, 2²⁵³) as 64-bit limbs, for any value in (−2²⁵⁰, 2²⁷⁰).
@@ -528,7 +541,11 @@ impl<L: Lanes> Lazy<L> {
     /// Not canonical: for data that only kernels read, such as a transform between two passes.
     #[inline(always)]
     pub fn pack_reduced(self, l: L) -> Stored<L> {
-        self.fold(l).bias(l, 1).pack(l)
+        let reduced = self.fold(l).bias(l, 1);
+        if L::CHECKS_CLAIMS {
+            l.claim("the top of a value below 2^253", reduced.propagate(l).0[4], 0, (1 << 45) - 1);
+        }
+        reduced.pack(l)
     }
 
     /// The same value as 64-bit limbs. It must lie in [0, 2²⁵⁶).

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    Felt, Group, Kernels,
+    Felt, Group, Kernels, LateFelt, ProductSum,
     lanes::{LaneTask, Lanes, dispatch},
     packed::{Accumulator, Lazy, Multiplier, Stored},
 };
@@ -22,10 +22,12 @@ pub fn dot_product(a: &[Group], b: &[Group], kernels: Kernels) -> Felt {
         .map(|(a, b)| {
             let sums = dispatch(kernels, Dot { a, b }).unwrap_or_else(|Dot { a, b }| {
                 let mut sums = Group::ZERO;
-                for (a, b) in a.iter().zip(b) {
-                    for lane in 0..8 {
-                        sums.set(lane, sums.get(lane) + a.get(lane) * b.get(lane));
+                for lane in 0..8 {
+                    let mut sum = ProductSum::ZERO;
+                    for (a, b) in a.iter().zip(b) {
+                        sum.add_product(a.get(lane), b.get(lane));
                     }
+                    sums.set(lane, sum.reduce());
                 }
                 sums
             });
@@ -99,13 +101,18 @@ struct Horner<'a> {
 impl Horner<'_> {
     fn one_by_one(self) -> [Group; POINTS] {
         self.eighth_powers.map(|power| {
-            let mut value = Group::ZERO;
+            // Below 2·p: a product and a coefficient.
+            let mut values = [LateFelt::ZERO; 8];
             for group in self.groups.iter().rev() {
                 for lane in 0..8 {
-                    value.set(lane, value.get(lane) * power + group.get(lane));
+                    values[lane] = LateFelt::from(values[lane].multiply(power)).plus(group.get(lane));
                 }
             }
-            value
+            let mut out = Group::ZERO;
+            for lane in 0..8 {
+                out.set(lane, values[lane].reduce());
+            }
+            out
         })
     }
 }
@@ -132,5 +139,23 @@ impl LaneTask for Horner<'_> {
             value.canonical(l).store(l, group);
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::intervals::{any_group, prove};
+
+    #[test]
+    fn no_sum_overflows_whatever_the_elements_are() {
+        let groups = [any_group(); CHUNK];
+        assert!(prove(Dot { a: &groups, b: &groups }).is_ok());
+        // Points only make constant factors, of which the largest representation makes the largest.
+        let largest = Felt::ZERO - crate::column::MONTGOMERY_ONE_INVERSE;
+        for eighth_powers in [[largest; POINTS], [Felt::ZERO; POINTS], [Felt::GENERATOR; POINTS]] {
+            let task = Horner { groups: &groups, eighth_powers };
+            assert!(prove(task).is_ok());
+        }
     }
 }

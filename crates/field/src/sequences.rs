@@ -179,3 +179,18 @@ impl LaneTask for Running<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::intervals::{any_group, prove};
+
+    #[test]
+    fn no_sum_overflows_whatever_the_elements_are() {
+        let groups = &mut [any_group(); 3 * CHAINS];
+        assert_eq!(prove(Geometric { groups, start: Felt::GENERATOR, ratio: -Felt::ONE }), Ok(()));
+        assert!(prove(Total { groups: &[any_group(); 9] }).is_ok());
+        let groups = &mut [any_group(); 24];
+        assert_eq!(prove(Running { groups, run: 3, start: any_group() }), Ok(()));
+    }
+}

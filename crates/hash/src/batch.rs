@@ -2,7 +2,7 @@
 
 use ashlar_field::{
     Felt, Group, Kernels, MontgomeryBytes,
-    lanes::{LaneTask, Lanes, dispatch},
+    lanes::{LaneTask, Lanes, WordLanes, WordTask, dispatch, dispatch_words},
 };
 use rayon::prelude::*;
 
@@ -52,7 +52,8 @@ impl CommitmentHash {
         assert_eq!(children.len(), 2 * out.len(), "a node has two children");
         let length = self.rows_per_task(2);
         let task = |children: &[Digest], out: &mut [Digest]| {
-            let done = dispatch(kernels, NodesTask { hash: *self, children, out: &mut *out }).unwrap_or(0);
+            let task = NodesTask { hash: *self, children, out: &mut *out };
+            let done = run(*self, kernels, task);
             for (out, pair) in out.iter_mut().zip(children.chunks_exact(2)).skip(done) {
                 *out = self.hash_node(&pair[0], &pair[1])?;
             }
@@ -71,7 +72,7 @@ impl CommitmentHash {
         assert!(rows.capacity() >= out.len(), "the table has a row for every digest");
         let length = self.rows_per_task(rows.width());
         let task = |first: usize, out: &mut [Digest]| {
-            let done = dispatch(kernels, RowsTask { hash: self, rows, first, out: &mut *out }).unwrap_or(0);
+            let done = run(self, kernels, RowsTask { hash: self, rows, first, out: &mut *out });
             self.hash_rows_singly(rows, first + done, &mut out[done..]);
         };
         // A single task is done at once: waking another thread may cost more.
@@ -118,6 +119,19 @@ fn montgomery_integer(cell: Felt) -> Felt {
     Felt::from_limbs_reduced(cell.to_montgomery_limbs())
 }
 
+/// A task of either kind; the number of digests that it makes, which may be none.
+trait HashTask: LaneTask<Output = usize> + WordTask<Output = usize> {}
+
+impl<T: LaneTask<Output = usize> + WordTask<Output = usize>> HashTask for T {}
+
+/// Runs a task on the vectors that a hash function needs; the number of digests made.
+fn run(hash: CommitmentHash, kernels: Kernels, task: impl HashTask) -> usize {
+    match hash.primitive() {
+        Primitive::Keccak | Primitive::Blake => dispatch_words(kernels, task).unwrap_or(0),
+        Primitive::Poseidon | Primitive::Pedersen => dispatch(kernels, task).unwrap_or(0),
+    }
+}
+
 /// The leaf digests of the rows from `first`, a multiple of 64: as many as fill whole vectors.
 struct RowsTask<'a> {
     hash: CommitmentHash,
@@ -126,12 +140,12 @@ struct RowsTask<'a> {
     out: &'a mut [Digest],
 }
 
-impl LaneTask for RowsTask<'_> {
-    /// The number of digests that were made.
+impl WordTask for RowsTask<'_> {
+    /// The number of digests that were made: none with a function of the field.
     type Output = usize;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, l: L) -> usize {
+    fn run<L: WordLanes>(self, l: L) -> usize {
         let RowsTask { hash, rows, first, out } = self;
         let mask = hash.kept_words();
         match hash.primitive() {
@@ -145,17 +159,25 @@ impl LaneTask for RowsTask<'_> {
                 blake2s::hash_rows(l, rows, first / 16, mask, pairs);
                 16 * pairs.len()
             }
-            Primitive::Poseidon => {
-                let blocks = out.as_chunks_mut().0;
-                kernels::poseidon::hash_rows(l, rows, first / 8, blocks);
-                8 * blocks.len()
-            }
-            Primitive::Pedersen => {
-                let blocks = out.as_chunks_mut().0;
-                kernels::pedersen::hash_rows(l, rows, first / 8, blocks);
-                8 * blocks.len()
-            }
+            Primitive::Poseidon | Primitive::Pedersen => 0,
         }
+    }
+}
+
+impl LaneTask for RowsTask<'_> {
+    /// The number of digests that were made: none with a function of words.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> usize {
+        let RowsTask { hash, rows, first, out } = self;
+        let blocks = out.as_chunks_mut().0;
+        match hash.primitive() {
+            Primitive::Keccak | Primitive::Blake => return 0,
+            Primitive::Poseidon => kernels::poseidon::hash_rows(l, rows, first / 8, blocks),
+            Primitive::Pedersen => kernels::pedersen::hash_rows(l, rows, first / 8, blocks),
+        }
+        8 * blocks.len()
     }
 }
 
@@ -166,12 +188,12 @@ struct NodesTask<'a> {
     out: &'a mut [Digest],
 }
 
-impl LaneTask for NodesTask<'_> {
-    /// The number of nodes that were made.
+impl WordTask for NodesTask<'_> {
+    /// The number of nodes that were made: none with a function of the field.
     type Output = usize;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, l: L) -> usize {
+    fn run<L: WordLanes>(self, l: L) -> usize {
         let NodesTask { hash, children, out } = self;
         let mask = hash.kept_words();
         match hash.primitive() {
@@ -185,18 +207,28 @@ impl LaneTask for NodesTask<'_> {
                 blake2s::hash_nodes(l, children.as_chunks().0, mask, blocks);
                 16 * blocks.len()
             }
-            // The caller names the word that is too large.
-            Primitive::Poseidon | Primitive::Pedersen if !children.iter().all(Digest::is_below_prime) => 0,
-            Primitive::Poseidon => {
-                let blocks = out.as_chunks_mut().0;
-                kernels::poseidon::hash_nodes(l, children.as_chunks().0, blocks);
-                8 * blocks.len()
-            }
-            Primitive::Pedersen => {
-                let blocks = out.as_chunks_mut().0;
-                kernels::pedersen::hash_nodes(l, children.as_chunks().0, blocks);
-                8 * blocks.len()
-            }
+            Primitive::Poseidon | Primitive::Pedersen => 0,
         }
+    }
+}
+
+impl LaneTask for NodesTask<'_> {
+    /// The number of nodes that were made: none with a function of words.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> usize {
+        let NodesTask { hash, children, out } = self;
+        // The caller names the word that is too large.
+        if !children.iter().all(Digest::is_below_prime) {
+            return 0;
+        }
+        let blocks = out.as_chunks_mut().0;
+        match hash.primitive() {
+            Primitive::Keccak | Primitive::Blake => return 0,
+            Primitive::Poseidon => kernels::poseidon::hash_nodes(l, children.as_chunks().0, blocks),
+            Primitive::Pedersen => kernels::pedersen::hash_nodes(l, children.as_chunks().0, blocks),
+        }
+        8 * blocks.len()
     }
 }

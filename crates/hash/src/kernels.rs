@@ -1,4 +1,5 @@
-//! The vector forms of the hash functions, written over [`Lanes`](ashlar_field::lanes::Lanes).
+//! The vector forms of the hash functions, written over [`Lanes`](ashlar_field::lanes::Lanes) or, where they
+//! compute on words alone, over [`WordLanes`](ashlar_field::lanes::WordLanes).
 //!
 //! | module | what it computes |
 //! |---|---|

@@ -12,7 +12,7 @@ use std::{
 
 use ashlar_field::{
     Kernels,
-    lanes::{LaneTask, Lanes, dispatch},
+    lanes::{WordLanes, WordTask, dispatch_words},
 };
 
 use crate::{
@@ -96,7 +96,8 @@ impl Puzzle {
     fn search(&self, nonces: Range<u64>, kernels: Kernels) -> Option<u64> {
         let mut rest = nonces;
         while !rest.is_empty() {
-            let Ok(candidate) = dispatch(kernels, SearchTask { puzzle: self, nonces: rest.clone() }) else {
+            let Ok(candidate) = dispatch_words(kernels, SearchTask { puzzle: self, nonces: rest.clone() })
+            else {
                 return rest.find(|&nonce| self.accepts(nonce));
             };
             let first = candidate?;
@@ -119,11 +120,11 @@ struct SearchTask<'a> {
     nonces: Range<u64>,
 }
 
-impl LaneTask for SearchTask<'_> {
+impl WordTask for SearchTask<'_> {
     type Output = Option<u64>;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, l: L) -> Option<u64> {
+    fn run<L: WordLanes>(self, l: L) -> Option<u64> {
         let Puzzle { hash, prefix, bound } = self.puzzle;
         match hash {
             ProofOfWorkHash::Keccak256 => keccak::search(l, prefix, *bound, self.nonces),

@@ -12,8 +12,8 @@ pub(crate) const USAGE: &str = "`proofs --prover PATH --vectors DIR [--runs N] [
     [--kernels NAME[,NAME]…] [--threads N[,N]…] [--memory MEGABYTES]`";
 
 /// Every family of kernels; the emulated one, which takes a hundred times as long as the fastest, last.
-const FASTEST_FIRST: [Kernels; 4] =
-    [Kernels::Avx512Ifma, Kernels::Avx512, Kernels::Scalar, Kernels::Portable];
+const FASTEST_FIRST: [Kernels; 5] =
+    [Kernels::Avx512Ifma, Kernels::Avx512, Kernels::Avx2, Kernels::Scalar, Kernels::Portable];
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

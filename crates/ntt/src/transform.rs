@@ -5,7 +5,7 @@
 //! r is one on the coset c·g^bitrev(r) — so the twiddles of a row are scaled from one small table, once for all
 //! columns, and an offset costs nothing. Rows that do not fit a tile are split again.
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{Column, Felt, Group, Kernels, LateFelt};
 use rayon::prelude::*;
 
 use crate::{
@@ -65,18 +65,18 @@ trait Engine: Copy + Send + Sync {
 struct ScalarEngine;
 
 /// 1/2^log.
-fn inverse_power_of_two(log: Option<u32>) -> Felt {
+fn inverse_power_of_two(log: u32) -> Felt {
     // (p + 1)/2 = 2²⁵⁰ + 8·2¹⁹² + 2¹⁹¹ + 1.
     const HALF: Felt = match Felt::from_standard_limbs([1, 0, 1 << 63, (1 << 58) + 8]) {
         Some(half) => half,
         None => Felt::ZERO,
     };
-    HALF.pow(u64::from(log.unwrap_or(0)))
+    HALF.pow(u64::from(log))
 }
 
 impl Engine for ScalarEngine {
     type Twiddles = scalar::Twiddles;
-    type Scratch = Vec<Felt>;
+    type Scratch = Vec<LateFelt>;
 
     fn tile_twiddles(self, log: u32, coset: Felt, direction: Direction) -> scalar::Twiddles {
         let mut twiddles = scalar::Twiddles::default();
@@ -94,7 +94,7 @@ impl Engine for ScalarEngine {
         rows: usize,
         source: Option<&[Group]>,
         twiddles: &scalar::Twiddles,
-        scratch: &mut Vec<Felt>,
+        scratch: &mut Vec<LateFelt>,
     ) {
         scalar::forward_tile(tile, rows, source, twiddles, scratch);
     }
@@ -104,7 +104,7 @@ impl Engine for ScalarEngine {
         groups: &mut [Group],
         log: u32,
         twiddles: &scalar::Twiddles,
-        scratch: &mut Vec<Felt>,
+        scratch: &mut Vec<LateFelt>,
     ) {
         scalar::forward_row(groups, 1 << log, twiddles, scratch);
     }
@@ -115,9 +115,9 @@ impl Engine for ScalarEngine {
         rows: usize,
         twiddles: &scalar::Twiddles,
         divide: Option<u32>,
-        scratch: &mut Vec<Felt>,
+        scratch: &mut Vec<LateFelt>,
     ) {
-        scalar::backward_tile(tile, rows, twiddles, inverse_power_of_two(divide), scratch);
+        scalar::backward_tile(tile, rows, twiddles, divide.map(inverse_power_of_two), scratch);
     }
 
     fn backward_row(
@@ -126,9 +126,9 @@ impl Engine for ScalarEngine {
         log: u32,
         twiddles: &scalar::Twiddles,
         divide: Option<u32>,
-        scratch: &mut Vec<Felt>,
+        scratch: &mut Vec<LateFelt>,
     ) {
-        scalar::backward_row(groups, 1 << log, twiddles, inverse_power_of_two(divide), scratch);
+        scalar::backward_row(groups, 1 << log, twiddles, divide.map(inverse_power_of_two), scratch);
     }
 }
 
@@ -338,7 +338,7 @@ pub fn interpolate_coset_groups(columns: &mut [&mut [Group]], length: usize, off
     assert!(!offset.is_zero(), "a coset has a non-zero offset");
     let coset = offset.inverse().unwrap_or(Felt::ONE);
     let divide = (log > 0).then_some(log);
-    if kernels == Kernels::Scalar || log < MIN_VECTOR_LOG {
+    if !kernels.has_field_vectors() || log < MIN_VECTOR_LOG {
         backward(ScalarEngine, columns, log, coset, divide);
     } else {
         backward(VectorEngine(kernels), columns, log, coset, divide);
@@ -374,7 +374,7 @@ pub fn evaluate_coset_groups(
     let groups = length.div_ceil(8);
     assert!(coefficients.iter().all(|column| column.len() == groups));
     assert!(out.iter().all(|column| column.len() == groups));
-    if kernels == Kernels::Scalar || log < MIN_VECTOR_LOG {
+    if !kernels.has_field_vectors() || log < MIN_VECTOR_LOG {
         forward(ScalarEngine, out, Some(coefficients), log, offset);
     } else {
         forward(VectorEngine(kernels), out, Some(coefficients), log, offset);

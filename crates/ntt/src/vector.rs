@@ -540,3 +540,6 @@ fn backward_tail<L: Lanes>(l: L, groups: &[Group], twiddles: &[Low52Group], scra
         v[i].store(l, &mut scratch[i]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,7 @@ fn kernels() -> Check {
         Err(error) => {
             Check::fail("kernels", error.to_string(), "unset ASHLAR_KERNELS, or name one that is supported")
         }
-        Ok(kernels) if kernels == Kernels::fastest() && kernels != Kernels::Scalar => {
+        Ok(kernels) if kernels == Kernels::fastest() && kernels.has_field_vectors() => {
             Check::ok("kernels", format!("{kernels}, the fastest for this processor"))
         }
         Ok(kernels) if kernels == Kernels::fastest() => Check::warn(

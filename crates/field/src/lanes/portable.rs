@@ -3,7 +3,7 @@
 //! The operations are deliberately not inlined: an unrolled kernel is thousands of them, and as inlined array code
 //! they take the optimiser minutes to compile. This instance is for testing the algorithms, not for speed.
 
-use super::Lanes;
+use super::{Lanes, WordLanes};
 
 /// Eight lanes as an array. Always available.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +41,22 @@ fn mask_of(f: impl Fn(usize) -> bool) -> u8 {
     (0..8).fold(0, |mask, i| mask | u8::from(f(i)) << i)
 }
 
-#[inline(always)]
-fn product52(a: u64, b: u64) -> u128 {
-    u128::from(a & MASK52) * u128::from(b & MASK52)
+#[inline(never)]
+fn add_low(accumulator: &mut Words, a: &Words, b: &Words) {
+    for i in 0..8 {
+        accumulator.0[i] = accumulator.0[i].wrapping_add(a.0[i].wrapping_mul(b.0[i]) & MASK52);
+    }
 }
 
-impl Lanes for Portable {
+#[inline(never)]
+fn add_high(accumulator: &mut Words, a: &Words, b: &Words) {
+    for i in 0..8 {
+        let product = u128::from(a.0[i] << 12) * u128::from(b.0[i] & MASK52);
+        accumulator.0[i] = accumulator.0[i].wrapping_add((product >> 64) as u64);
+    }
+}
+
+impl WordLanes for Portable {
     type V = Words;
 
     #[inline(never)]
@@ -87,14 +97,9 @@ impl Lanes for Portable {
     fn splat32(self, word: u32) -> Words {
         from_halves([word; 16])
     }
-
     #[inline(never)]
     fn add(self, a: Words, b: Words) -> Words {
         zip(a, b, u64::wrapping_add)
-    }
-    #[inline(never)]
-    fn sub(self, a: Words, b: Words) -> Words {
-        zip(a, b, u64::wrapping_sub)
     }
     #[inline(never)]
     fn add32(self, a: Words, b: Words) -> Words {
@@ -102,31 +107,12 @@ impl Lanes for Portable {
         from_halves(std::array::from_fn(|i| a[i].wrapping_add(b[i])))
     }
     #[inline(never)]
-    fn madd52lo(self, accumulator: Words, a: Words, b: Words) -> Words {
-        let low = zip(a, b, |a, b| product52(a, b) as u64 & MASK52);
-        zip(accumulator, low, u64::wrapping_add)
-    }
-    #[inline(never)]
-    fn madd52hi(self, accumulator: Words, a: Words, b: Words) -> Words {
-        let high = zip(a, b, |a, b| (product52(a, b) >> 52) as u64);
-        zip(accumulator, high, u64::wrapping_add)
-    }
-
-    #[inline(never)]
     fn and(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| a & b)
     }
     #[inline(never)]
-    fn or(self, a: Words, b: Words) -> Words {
-        zip(a, b, |a, b| a | b)
-    }
-    #[inline(never)]
     fn xor(self, a: Words, b: Words) -> Words {
         zip(a, b, |a, b| a ^ b)
-    }
-    #[inline(never)]
-    fn and_not(self, a: Words, b: Words) -> Words {
-        zip(a, b, |a, b| !a & b)
     }
     #[inline(never)]
     fn not(self, a: Words) -> Words {
@@ -140,22 +126,9 @@ impl Lanes for Portable {
     fn chi(self, a: Words, b: Words, c: Words) -> Words {
         zip(a, zip(b, c, |b, c| !b & c), |a, b| a ^ b)
     }
-
     #[inline(never)]
     fn shift_left<const N: u32>(self, a: Words) -> Words {
         map(a, |a| a << N)
-    }
-    #[inline(never)]
-    fn shift_right<const N: u32>(self, a: Words) -> Words {
-        map(a, |a| a >> N)
-    }
-    #[inline(never)]
-    fn shift_right_signed<const N: u32>(self, a: Words) -> Words {
-        map(a, |a| ((a as i64) >> N) as u64)
-    }
-    #[inline(never)]
-    fn funnel_right<const N: i32>(self, low: Words, high: Words) -> Words {
-        zip(low, high, |low, high| low >> N | high << (64 - N))
     }
     #[inline(never)]
     fn rotate_left<const N: i32>(self, a: Words) -> Words {
@@ -173,23 +146,9 @@ impl Lanes for Portable {
     fn swap_bytes32(self, a: Words) -> Words {
         from_halves(halves(a).map(u32::swap_bytes))
     }
-
     #[inline(never)]
     fn less_than(self, a: Words, b: Words) -> u8 {
         mask_of(|i| a.0[i] < b.0[i])
-    }
-    #[inline(never)]
-    fn equal(self, a: Words, b: Words) -> u8 {
-        mask_of(|i| a.0[i] == b.0[i])
-    }
-    #[inline(never)]
-    fn select(self, mask: u8, set: Words, clear: Words) -> Words {
-        Words(std::array::from_fn(|i| if mask >> i & 1 == 1 { set.0[i] } else { clear.0[i] }))
-    }
-
-    #[inline(never)]
-    fn permute(self, a: Words, indices: Words) -> Words {
-        map(indices, |i| a.0[i as usize % 8])
     }
     #[inline(never)]
     fn permute_pair(self, low: Words, high: Words, indices: Words) -> Words {
@@ -207,10 +166,6 @@ impl Lanes for Portable {
         }))
     }
     #[inline(never)]
-    fn window(self, low: Words, high: Words, count: usize) -> Words {
-        self.permute_pair(low, high, Words(std::array::from_fn(|i| (i + count) as u64)))
-    }
-    #[inline(never)]
     fn transpose(self, rows: [Words; 8]) -> [Words; 8] {
         std::array::from_fn(|i| Words(std::array::from_fn(|j| rows[j].0[i])))
     }
@@ -219,7 +174,51 @@ impl Lanes for Portable {
         let rows = rows.map(halves);
         std::array::from_fn(|i| from_halves(std::array::from_fn(|j| rows[j][i])))
     }
+}
 
+impl Lanes for Portable {
+    #[inline(never)]
+    fn sub(self, a: Words, b: Words) -> Words {
+        zip(a, b, u64::wrapping_sub)
+    }
+    #[inline(always)]
+    fn madd52lo(self, mut accumulator: Words, a: Words, b: Words) -> Words {
+        add_low(&mut accumulator, &a, &b);
+        accumulator
+    }
+    #[inline(always)]
+    fn madd52hi(self, mut accumulator: Words, a: Words, b: Words) -> Words {
+        add_high(&mut accumulator, &a, &b);
+        accumulator
+    }
+    #[inline(never)]
+    fn or(self, a: Words, b: Words) -> Words {
+        zip(a, b, |a, b| a | b)
+    }
+    #[inline(never)]
+    fn shift_right<const N: u32>(self, a: Words) -> Words {
+        map(a, |a| a >> N)
+    }
+    #[inline(never)]
+    fn shift_right_signed<const N: u32>(self, a: Words) -> Words {
+        map(a, |a| ((a as i64) >> N) as u64)
+    }
+    #[inline(never)]
+    fn funnel_right<const N: i32>(self, low: Words, high: Words) -> Words {
+        zip(low, high, |low, high| low >> N | high << (64 - N))
+    }
+    #[inline(never)]
+    fn equal(self, a: Words, b: Words) -> u8 {
+        mask_of(|i| a.0[i] == b.0[i])
+    }
+    #[inline(never)]
+    fn select(self, mask: u8, set: Words, clear: Words) -> Words {
+        Words(std::array::from_fn(|i| if mask >> i & 1 == 1 { set.0[i] } else { clear.0[i] }))
+    }
+    #[inline(never)]
+    fn permute(self, a: Words, indices: Words) -> Words {
+        map(indices, |i| a.0[i as usize % 8])
+    }
     #[inline(never)]
     fn prefetch<T>(self, _address: *const T) {}
 }

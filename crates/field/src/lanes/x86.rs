@@ -8,7 +8,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{LaneTask, Lanes};
+use super::{LaneTask, Lanes, WordLanes, WordTask};
 
 /// Proof that the processor has AVX-512 F, DQ, BW and VL.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,21 @@ impl Avx512 {
             Err(task)
         }
     }
+
+    /// Runs a task on words with this instance; gives it back if the processor lacks the instructions.
+    #[inline]
+    pub(super) fn enter_words<T: WordTask>(task: T) -> Result<T::Output, T> {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+        fn run<T: WordTask>(task: T) -> T::Output {
+            task.run(Avx512(()))
+        }
+        if crate::Kernels::Avx512.is_supported() {
+            // SAFETY: the processor has the instructions, as just checked.
+            Ok(unsafe { run(task) })
+        } else {
+            Err(task)
+        }
+    }
 }
 
 impl Ifma {
@@ -41,6 +56,21 @@ impl Ifma {
     pub(super) fn enter<T: LaneTask>(task: T) -> Result<T::Output, T> {
         #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2")]
         fn run<T: LaneTask>(task: T) -> T::Output {
+            task.run(Ifma(()))
+        }
+        if crate::Kernels::Avx512Ifma.is_supported() {
+            // SAFETY: the processor has the instructions, as just checked.
+            Ok(unsafe { run(task) })
+        } else {
+            Err(task)
+        }
+    }
+
+    /// Runs a task on words with this instance; gives it back if the processor lacks the instructions.
+    #[inline]
+    pub(super) fn enter_words<T: WordTask>(task: T) -> Result<T::Output, T> {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2")]
+        fn run<T: WordTask>(task: T) -> T::Output {
             task.run(Ifma(()))
         }
         if crate::Kernels::Avx512Ifma.is_supported() {
@@ -161,8 +191,8 @@ fn transpose_half_words(r: [__m512i; 16]) -> [__m512i; 16] {
     out
 }
 
-/// The methods that need AVX-512 F, DQ, BW and VL only.
-macro_rules! base_methods {
+/// The methods of [`WordLanes`]: AVX-512 F, DQ, BW and VL are all they need.
+macro_rules! word_methods {
     () => {
         type V = __m512i;
 
@@ -198,35 +228,21 @@ macro_rules! base_methods {
         fn splat32(self, word: u32) -> __m512i {
             with_token!(_mm512_set1_epi32(word as i32))
         }
-
         #[inline(always)]
         fn add(self, a: __m512i, b: __m512i) -> __m512i {
             with_token!(_mm512_add_epi64(a, b))
         }
         #[inline(always)]
-        fn sub(self, a: __m512i, b: __m512i) -> __m512i {
-            with_token!(_mm512_sub_epi64(a, b))
-        }
-        #[inline(always)]
         fn add32(self, a: __m512i, b: __m512i) -> __m512i {
             with_token!(_mm512_add_epi32(a, b))
         }
-
         #[inline(always)]
         fn and(self, a: __m512i, b: __m512i) -> __m512i {
             with_token!(_mm512_and_si512(a, b))
         }
         #[inline(always)]
-        fn or(self, a: __m512i, b: __m512i) -> __m512i {
-            with_token!(_mm512_or_si512(a, b))
-        }
-        #[inline(always)]
         fn xor(self, a: __m512i, b: __m512i) -> __m512i {
             with_token!(_mm512_xor_si512(a, b))
-        }
-        #[inline(always)]
-        fn and_not(self, a: __m512i, b: __m512i) -> __m512i {
-            with_token!(_mm512_andnot_si512(a, b))
         }
         #[inline(always)]
         fn not(self, a: __m512i) -> __m512i {
@@ -240,18 +256,9 @@ macro_rules! base_methods {
         fn chi(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
             with_token!(_mm512_ternarylogic_epi64::<0xd2>(a, b, c))
         }
-
         #[inline(always)]
         fn shift_left<const N: u32>(self, a: __m512i) -> __m512i {
             with_token!(_mm512_slli_epi64::<N>(a))
-        }
-        #[inline(always)]
-        fn shift_right<const N: u32>(self, a: __m512i) -> __m512i {
-            with_token!(_mm512_srli_epi64::<N>(a))
-        }
-        #[inline(always)]
-        fn shift_right_signed<const N: u32>(self, a: __m512i) -> __m512i {
-            with_token!(_mm512_srai_epi64::<N>(a))
         }
         #[inline(always)]
         fn rotate_left<const N: i32>(self, a: __m512i) -> __m512i {
@@ -275,23 +282,9 @@ macro_rules! base_methods {
                 _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3))
             ))
         }
-
         #[inline(always)]
         fn less_than(self, a: __m512i, b: __m512i) -> u8 {
             with_token!(_mm512_cmplt_epu64_mask(a, b))
-        }
-        #[inline(always)]
-        fn equal(self, a: __m512i, b: __m512i) -> u8 {
-            with_token!(_mm512_cmpeq_epi64_mask(a, b))
-        }
-        #[inline(always)]
-        fn select(self, mask: u8, set: __m512i, clear: __m512i) -> __m512i {
-            with_token!(_mm512_mask_blend_epi64(mask, clear, set))
-        }
-
-        #[inline(always)]
-        fn permute(self, a: __m512i, indices: __m512i) -> __m512i {
-            with_token!(_mm512_permutexvar_epi64(indices, a))
         }
         #[inline(always)]
         fn permute_pair(self, low: __m512i, high: __m512i, indices: __m512i) -> __m512i {
@@ -302,11 +295,6 @@ macro_rules! base_methods {
             with_token!(_mm512_permutex2var_epi32(low, indices, high))
         }
         #[inline(always)]
-        fn window(self, low: __m512i, high: __m512i, count: usize) -> __m512i {
-            let lane = with_token!(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
-            self.permute_pair(low, high, self.add(lane, self.splat(count as u64)))
-        }
-        #[inline(always)]
         fn transpose(self, rows: [__m512i; 8]) -> [__m512i; 8] {
             with_token!(transpose_words(rows))
         }
@@ -314,7 +302,40 @@ macro_rules! base_methods {
         fn transpose32(self, rows: [__m512i; 16]) -> [__m512i; 16] {
             with_token!(transpose_half_words(rows))
         }
+    };
+}
 
+/// The methods of [`Lanes`] that are the same with and without the multiply-add.
+macro_rules! field_methods {
+    () => {
+        #[inline(always)]
+        fn sub(self, a: __m512i, b: __m512i) -> __m512i {
+            with_token!(_mm512_sub_epi64(a, b))
+        }
+        #[inline(always)]
+        fn or(self, a: __m512i, b: __m512i) -> __m512i {
+            with_token!(_mm512_or_si512(a, b))
+        }
+        #[inline(always)]
+        fn shift_right<const N: u32>(self, a: __m512i) -> __m512i {
+            with_token!(_mm512_srli_epi64::<N>(a))
+        }
+        #[inline(always)]
+        fn shift_right_signed<const N: u32>(self, a: __m512i) -> __m512i {
+            with_token!(_mm512_srai_epi64::<N>(a))
+        }
+        #[inline(always)]
+        fn equal(self, a: __m512i, b: __m512i) -> u8 {
+            with_token!(_mm512_cmpeq_epi64_mask(a, b))
+        }
+        #[inline(always)]
+        fn select(self, mask: u8, set: __m512i, clear: __m512i) -> __m512i {
+            with_token!(_mm512_mask_blend_epi64(mask, clear, set))
+        }
+        #[inline(always)]
+        fn permute(self, a: __m512i, indices: __m512i) -> __m512i {
+            with_token!(_mm512_permutexvar_epi64(indices, a))
+        }
         #[inline(always)]
         fn prefetch<T>(self, address: *const T) {
             with_token!(_mm_prefetch::<_MM_HINT_T0>(address.cast()))
@@ -322,8 +343,16 @@ macro_rules! base_methods {
     };
 }
 
+impl WordLanes for Avx512 {
+    word_methods!();
+}
+
+impl WordLanes for Ifma {
+    word_methods!();
+}
+
 impl Lanes for Avx512 {
-    base_methods!();
+    field_methods!();
 
     #[inline(always)]
     fn madd52lo(self, accumulator: __m512i, a: __m512i, b: __m512i) -> __m512i {
@@ -342,7 +371,7 @@ impl Lanes for Avx512 {
 }
 
 impl Lanes for Ifma {
-    base_methods!();
+    field_methods!();
 
     #[inline(always)]
     fn madd52lo(self, accumulator: __m512i, a: __m512i, b: __m512i) -> __m512i {

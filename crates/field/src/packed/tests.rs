@@ -152,7 +152,7 @@ macro_rules! on_every_instance {
             }
         }
         for kernels in Kernels::supported() {
-            assert_eq!(dispatch(kernels, Check).is_ok(), kernels != Kernels::Scalar);
+            assert_eq!(dispatch(kernels, Check).is_ok(), kernels.has_field_vectors());
         }
     }};
 }
@@ -230,10 +230,6 @@ fn movements_act_on_whole_elements() {
     on_every_instance!(|l, random| {
         let (x, y) = (random.eight_below(&prime()), random.eight_below(&prime()));
         let (a, b) = (stored(l, &x), stored(l, &y));
-        for count in 0..=8 {
-            let window = stored_values(l, Stored::window(l, a, b, count));
-            assert!((0..8).all(|i| window[i] == *x.iter().chain(&y).nth(i + count).expect("sixteen")));
-        }
         let indices = [3, 1, 4, 1, 5, 2, 6, 0];
         let permuted = stored_values(l, a.permute(l, l.load(&indices)));
         assert!((0..8).all(|i| permuted[i] == x[indices[i] as usize]));

@@ -2,7 +2,7 @@
 //!
 //! Rows come in two blocks of eight: lanes 0 … 7 and 8 … 15. A cell, byte-swapped, is eight message words.
 
-use ashlar_field::{Group, lanes::Lanes};
+use ashlar_field::{Group, lanes::WordLanes};
 
 use crate::{
     Digest,
@@ -33,7 +33,7 @@ const SCHEDULE: [[usize; 16]; 10] = [
 
 /// The initial words, the same in all lanes.
 #[inline(always)]
-fn initial_words<L: Lanes>(l: L) -> [L::V; 8] {
+fn initial_words<L: WordLanes>(l: L) -> [L::V; 8] {
     let mut words = [l.zero(); 8];
     for (lanes, word) in words.iter_mut().zip(INITIAL) {
         *lanes = l.splat32(word);
@@ -43,7 +43,7 @@ fn initial_words<L: Lanes>(l: L) -> [L::V; 8] {
 
 /// The state before the first block.
 #[inline(always)]
-fn initial_state<L: Lanes>(l: L) -> [L::V; 8] {
+fn initial_state<L: WordLanes>(l: L) -> [L::V; 8] {
     let mut state = initial_words(l);
     state[0] = l.xor(state[0], l.splat32(PARAMETERS));
     state
@@ -51,7 +51,7 @@ fn initial_state<L: Lanes>(l: L) -> [L::V; 8] {
 
 /// The compression function. `counter` is the bytes hashed so far, this block included.
 #[inline(always)]
-fn compress<L: Lanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter: u64, last: bool) {
+fn compress<L: WordLanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter: u64, last: bool) {
     let h = *state;
     let i = initial_words(l);
     let counter = [counter as u32, (counter >> 32) as u32];
@@ -104,7 +104,7 @@ fn compress<L: Lanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter
 
 /// The sixteen digests, with the bytes zeroed that the mask does not keep.
 #[inline(always)]
-fn store<L: Lanes>(l: L, mut state: [L::V; 8], mask: [u64; 4], out: &mut [Digest; 16]) {
+fn store<L: WordLanes>(l: L, mut state: [L::V; 8], mask: [u64; 4], out: &mut [Digest; 16]) {
     for (number, word) in state.iter_mut().enumerate() {
         *word = l.and(*word, l.splat32((mask[number / 2] >> (32 * (number % 2))) as u32));
     }
@@ -113,7 +113,7 @@ fn store<L: Lanes>(l: L, mut state: [L::V; 8], mask: [u64; 4], out: &mut [Digest
 
 /// The digests of rows 16·`first_pair` and following. `mask` keeps bytes, in the four words of a digest.
 #[inline(always)]
-pub(crate) fn hash_rows<L: Lanes>(
+pub(crate) fn hash_rows<L: WordLanes>(
     l: L,
     rows: Rows<'_>,
     first_pair: usize,
@@ -151,7 +151,7 @@ pub(crate) fn hash_rows<L: Lanes>(
 
 /// The digests of the nodes over `children`.
 #[inline(always)]
-pub(crate) fn hash_nodes<L: Lanes>(
+pub(crate) fn hash_nodes<L: WordLanes>(
     l: L,
     children: &[[Digest; 32]],
     mask: [u64; 4],
@@ -169,7 +169,7 @@ pub(crate) fn hash_nodes<L: Lanes>(
 ///
 /// The range starts and ends at multiples of sixteen.
 #[inline(always)]
-pub(crate) fn search<L: Lanes>(
+pub(crate) fn search<L: WordLanes>(
     l: L,
     prefix: &Digest,
     bound: u64,

@@ -3,7 +3,7 @@
 //! A group of cells, limb by limb from the highest and byte-swapped, is four message lanes of eight rows: leaves
 //! are hashed straight from the columns.
 
-use ashlar_field::{Group, lanes::Lanes};
+use ashlar_field::{Group, lanes::WordLanes};
 
 use crate::{
     Digest,
@@ -40,11 +40,11 @@ const fn round_constants() -> [u64; 24] {
 }
 
 /// Eight states; lane (x, y) at 5y + x.
-type State<L> = [<L as Lanes>::V; 25];
+type State<L> = [<L as WordLanes>::V; 25];
 
 /// The permutation Keccak-f\[1600\].
 #[inline(always)]
-fn permute<L: Lanes>(l: L, state: &mut State<L>) {
+fn permute<L: WordLanes>(l: L, state: &mut State<L>) {
     let mut a = *state;
     for constant in ROUND_CONSTANTS {
         // θ: the parities of the columns.
@@ -112,7 +112,7 @@ fn permute<L: Lanes>(l: L, state: &mut State<L>) {
 
 /// Zeroes the bytes of the digests that the mask does not keep.
 #[inline(always)]
-fn masked<L: Lanes>(l: L, state: &State<L>, mask: [u64; 4]) -> [L::V; 4] {
+fn masked<L: WordLanes>(l: L, state: &State<L>, mask: [u64; 4]) -> [L::V; 4] {
     let mut words = [state[0], state[1], state[2], state[3]];
     for (word, mask) in words.iter_mut().zip(mask) {
         *word = l.and(*word, l.splat(mask));
@@ -122,7 +122,7 @@ fn masked<L: Lanes>(l: L, state: &State<L>, mask: [u64; 4]) -> [L::V; 4] {
 
 /// The digests of rows 8·`first_block` and following. `mask` keeps bytes, in the four words of a digest.
 #[inline(always)]
-pub(crate) fn hash_rows<L: Lanes>(
+pub(crate) fn hash_rows<L: WordLanes>(
     l: L,
     rows: Rows<'_>,
     first_block: usize,
@@ -154,7 +154,12 @@ pub(crate) fn hash_rows<L: Lanes>(
 
 /// The digests of the nodes over `children`.
 #[inline(always)]
-pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], mask: [u64; 4], out: &mut [[Digest; 8]]) {
+pub(crate) fn hash_nodes<L: WordLanes>(
+    l: L,
+    children: &[[Digest; 16]],
+    mask: [u64; 4],
+    out: &mut [[Digest; 8]],
+) {
     for (children, out) in children.iter().zip(out) {
         let mut state = [l.zero(); 25];
         state[..8].copy_from_slice(&digests::load_nodes(l, children));
@@ -170,7 +175,7 @@ pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], mask: [u64; 
 ///
 /// The range starts and ends at multiples of eight.
 #[inline(always)]
-pub(crate) fn search<L: Lanes>(
+pub(crate) fn search<L: WordLanes>(
     l: L,
     prefix: &Digest,
     bound: u64,

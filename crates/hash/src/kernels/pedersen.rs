@@ -154,7 +154,31 @@ pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], out: &mut [[
 
 #[cfg(test)]
 mod tests {
+    use ashlar_field::lanes::{
+        LaneTask,
+        intervals::{any_group, any_multiplier, prove},
+    };
+
     use super::*;
+
+    #[test]
+    fn no_sum_of_points_overflows_whatever_the_points_are() {
+        struct Additions;
+        impl LaneTask for Additions {
+            type Output = ();
+            fn run<L: Lanes>(self, l: L) {
+                let coordinate = Stored::load(l, &any_group()).unpack_x16(l);
+                let start = any_multiplier().splat(l);
+                let mut sum = Point { x: start, y: start, z: start };
+                for _ in 0..2 * 32 {
+                    sum = sum.add(l, coordinate, coordinate);
+                }
+                sum.x.mul(l, coordinate).canonical(l);
+                sum.z.mul(l, coordinate).canonical(l);
+            }
+        }
+        assert_eq!(prove(Additions), Ok(()));
+    }
 
     #[test]
     fn a_sum_without_affine_form_is_hashed_by_the_complete_law() {

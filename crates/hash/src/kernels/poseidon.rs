@@ -190,3 +190,61 @@ pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], out: &mut [[
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ashlar_field::{
+        Group,
+        lanes::{
+            LaneTask,
+            intervals::{any_group, any_multiplier, prove},
+        },
+    };
+
+    use super::*;
+
+    /// Absorbs any two elements into any state that a permutation leaves, again and again, and writes digests.
+    struct Sponge {
+        permutations: usize,
+        /// Whether lanes are 128 times what they should be.
+        with_large_lanes: bool,
+    }
+
+    impl LaneTask for Sponge {
+        type Output = ();
+
+        fn run<L: Lanes>(self, l: L) {
+            let keys = Keys {
+                full: [[any_multiplier(); 3]; 2 * HALF_FULL_ROUNDS],
+                partial: [any_multiplier(); PARTIAL_ROUNDS],
+            };
+            let cell: Group = any_group();
+            let mut states = [[Lazy::zero(l); 3]; 2];
+            for _ in 0..self.permutations {
+                for state in &mut states {
+                    state[0] = state[0].add(l, enter(l, Stored::load(l, &cell)));
+                    state[1] = state[1].add(l, Multiplier::new(Felt::ONE).addend(l));
+                    if self.with_large_lanes {
+                        for lane in state {
+                            for _ in 0..7 {
+                                *lane = lane.add(l, *lane);
+                            }
+                        }
+                    }
+                }
+                permute(l, &keys, &mut states);
+            }
+            store(l, &states[0], &mut [Digest::ZERO; 8]);
+        }
+    }
+
+    #[test]
+    fn no_sum_overflows_whatever_the_elements_and_keys_are() {
+        assert_eq!(prove(Sponge { permutations: 4, with_large_lanes: false }), Ok(()));
+    }
+
+    #[test]
+    fn states_that_are_too_large_are_reported() {
+        assert!(prove(Sponge { permutations: 4, with_large_lanes: true }).is_err());
+    }
+}

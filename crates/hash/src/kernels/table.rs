@@ -1,6 +1,6 @@
 //! The cells of a table, row by row, and of eight consecutive rows as vectors.
 
-use ashlar_field::{Felt, Group, lanes::Lanes};
+use ashlar_field::{Felt, Group, lanes::WordLanes};
 
 /// A table, by where the cells of a row lie.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
 
     /// The cells of block `block`, gathered in `scratch` if they do not lie so in memory.
     #[inline(always)]
-    pub(crate) fn block<'s, L: Lanes>(&self, l: L, block: usize, scratch: &'s mut Vec<Group>) -> Block<'s>
+    pub(crate) fn block<'s, L: WordLanes>(&self, l: L, block: usize, scratch: &'s mut Vec<Group>) -> Block<'s>
     where
         'a: 's,
     {
@@ -80,7 +80,7 @@ impl<'a> Rows<'a> {
 
 /// Eight rows of consecutive values, turned so that `cells[c]` holds value c of every row.
 #[inline(always)]
-fn gather<L: Lanes>(l: L, values: &[Group], cells: &mut [Group]) {
+fn gather<L: WordLanes>(l: L, values: &[Group], cells: &mut [Group]) {
     for limb in 0..4 {
         match values.len() {
             1 => cells[0].0[limb] = values[0].0[limb],

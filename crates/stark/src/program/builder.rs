@@ -111,10 +111,12 @@ impl ProgramBuilder {
 
     /// The value as a factor of at most `most` times p, and its size then.
     fn factor(value: Value, most: i64) -> (Factor, i64) {
-        let Range { low, high, .. } = value.range;
-        let fold = high - low > most;
-        let (low, high) = if fold { (FOLDED.low, FOLDED.high) } else { (low, high) };
-        let bias = (-low).max(0);
+        // A value just above low·p has a top limb just below that of low·p: one multiple of p more lets the limbs
+        // alone tell that the factor is not negative.
+        let bias_of = |range: Range| if range.low < 0 { 1 - range.low } else { 0 };
+        let fold = value.range.high + bias_of(value.range) > most;
+        let range = if fold { FOLDED } else { value.range };
+        let (high, bias) = (range.high, bias_of(range));
         (Factor { source: value.source, fold, bias: bias as u32 }, high + bias)
     }
 

@@ -1,11 +1,19 @@
 //! Random programs, on every family of kernels, against the scalar reference.
 
-use ashlar_field::{Felt, Group, Kernels};
+use ashlar_field::{
+    Felt, Group, Kernels,
+    lanes::{
+        Portable,
+        intervals::{any_group, any_multiplier},
+    },
+    packed::Accumulator,
+};
 
 use super::{
     Program,
     builder::{ProgramBuilder, Value},
     columns::{ColumnData, Table},
+    vector,
 };
 
 struct Random(u64);
@@ -131,4 +139,33 @@ fn an_interrupted_program_says_so() {
     let program = builder.finish(value);
     let mut out = vec![Group::ZERO; 4];
     assert!(!program.run(&[ColumnData::Full(&column)], Kernels::current(), &mut out, &|| false));
+}
+
+#[test]
+fn no_sum_of_a_program_overflows_whatever_the_columns_and_constants_are() {
+    let mut random = Random(0x5eed_cafe_f00d_1234);
+    let (columns, groups) = (5, 2);
+    for round in 0..40 {
+        let mut program = random_program(&mut random, 40 + 10 * round, columns);
+        program.multipliers.fill(any_multiplier());
+        let column = vec![any_group(); groups];
+        let columns = vec![ColumnData::Full(&column); columns];
+        assert_eq!(vector::prove_exact(&program, &columns, groups), Ok(()));
+    }
+}
+
+#[test]
+fn the_longest_sum_of_products_does_not_overflow_and_a_longer_one_would() {
+    for (terms, fits) in [(Accumulator::<Portable>::MAX_TERMS, true), (100_000, false)] {
+        let mut builder = ProgramBuilder::default();
+        let value = builder.column(0, 0);
+        for _ in 0..terms {
+            builder.accumulate(Felt::GENERATOR, value);
+        }
+        let sum = builder.reduce();
+        let mut program = builder.finish(sum);
+        program.multipliers.fill(any_multiplier());
+        let column = [any_group(); 2];
+        assert_eq!(vector::prove_exact(&program, &[ColumnData::Full(&column)], 2).is_ok(), fits);
+    }
 }

@@ -213,3 +213,23 @@ impl Operands<'_> {
         }
     }
 }
+
+/// Runs a program on intervals.
+#[cfg(test)]
+pub(super) fn prove_exact(
+    program: &Program,
+    columns: &[ColumnData<'_>],
+    groups: usize,
+) -> Result<(), ashlar_field::lanes::intervals::Overflow> {
+    let rotations = std::array::from_fn(rotated_lanes);
+    let mut out = vec![Group::ZERO; groups];
+    let log_groups = groups.ilog2();
+    ashlar_field::lanes::intervals::prove(Task {
+        program,
+        columns,
+        rotations,
+        log_groups,
+        first: 0,
+        out: &mut out,
+    })
+}

@@ -9,7 +9,7 @@
 //! coefficients, which serve all eight rows.
 
 use ashlar_field::{
-    Column, Felt, Group, Kernels,
+    Column, Felt, Group, Kernels, LateFelt,
     lanes::{LaneTask, Lanes, dispatch},
     packed::{Lazy, LazyGroup, Multiplier, Stored},
 };
@@ -147,12 +147,15 @@ struct Remainders<'a> {
 impl Remainders<'_> {
     fn one_by_one(self) -> Vec<Group> {
         let Remainders { plan, coefficients, start, end } = self;
-        let mut sums = vec![[Felt::ZERO; 8]; plan.targets.len()];
-        let mut blocks = vec![[Felt::ZERO; 8]; 1 << plan.layers];
+        // Each of at most six layers adds at most p, so that a coefficient stays below 7·p and a sum below 8·p.
+        let mut sums = vec![[LateFelt::ZERO; 8]; plan.targets.len()];
+        let mut blocks = vec![[LateFelt::ZERO; 8]; 1 << plan.layers];
         for position in (start..end).rev() {
             for (row, block) in blocks.iter_mut().enumerate() {
                 let group = &coefficients[row * plan.block_groups + position];
-                *block = std::array::from_fn(|lane| group.get(lane));
+                for lane in 0..8 {
+                    block[lane] = group.get(lane).into();
+                }
             }
             for layer in 0..plan.layers {
                 let half = blocks.len() >> (layer + 1);
@@ -160,20 +163,20 @@ impl Remainders<'_> {
                     let twiddle = plan.twiddle(layer, block);
                     let (low, high) = rows.split_at_mut(half);
                     for (x, y) in low.iter_mut().flatten().zip(high.iter_mut().flatten()) {
-                        let product = twiddle * *y;
-                        (*x, *y) = (*x + product, *x - product);
+                        let product = y.multiply(twiddle);
+                        (*x, *y) = (x.plus(product), x.minus(product, 1));
                     }
                 }
             }
             for (sum, target) in sums.iter_mut().zip(&plan.targets) {
                 for (sum, coefficient) in sum.iter_mut().zip(blocks[target.block]) {
-                    *sum = *sum * target.power + coefficient;
+                    *sum = coefficient.plus(sum.multiply(target.power));
                 }
             }
         }
-        let group = |sum: &[Felt; 8]| {
+        let group = |sum: &[LateFelt; 8]| {
             let mut group = Group::ZERO;
-            sum.iter().enumerate().for_each(|(lane, &value)| group.set(lane, value));
+            sum.iter().enumerate().for_each(|(lane, value)| group.set(lane, value.reduce()));
             group
         };
         sums.iter().map(group).collect()
@@ -238,9 +241,26 @@ impl LaneTask for Remainders<'_> {
 
 #[cfg(test)]
 mod tests {
+    use ashlar_field::lanes::intervals::{any_group, prove};
     use ashlar_ntt::evaluate_coset;
 
     use super::*;
+
+    #[test]
+    fn no_sum_overflows_whatever_the_coefficients_are() {
+        let coset = Coset {
+            offset: Felt::GENERATOR,
+            log_length: 13,
+            generator: Felt::subgroup_generator(13).unwrap(),
+        };
+        let coefficients = vec![any_group(); 1 << 10];
+        for groups in [1u64, 9, 300] {
+            let plan = Plan::new(&coset, &(0..groups).map(|i| 3 * i).collect::<Vec<_>>());
+            let end = plan.block_groups.min(TASK_TILES * TILE);
+            let task = Remainders { plan: &plan, coefficients: &coefficients, start: 0, end };
+            assert!(matches!(prove(task), Ok(values) if values.len() == groups as usize));
+        }
+    }
 
     #[test]
     fn groups_have_the_values_that_the_transform_of_the_coset_has() {

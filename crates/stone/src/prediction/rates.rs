@@ -84,6 +84,12 @@ impl Rates {
                 nonce_keccak: 650.0,
                 nonce_blake: 250.0,
             },
+            Kernels::Avx2 => Rates {
+                batch: HashRates { keccak: 190.0, blake: 40.0, ..SINGLE },
+                nonce_keccak: 170.0,
+                nonce_blake: 40.0,
+                ..Rates::default_of(Kernels::Scalar)
+            },
             Kernels::Portable | Kernels::Avx512 => Rates {
                 butterfly: 6.0,
                 multiplication: 5.0,
