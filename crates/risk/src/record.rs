@@ -1,17 +1,17 @@
 //! The identity of a proposal and its record in the program's output.
 //!
-//! A record is one run of field elements: proposal id; chain id, allocator, nonce, model version; `max_single`,
-//! `max_volatility`, `min_diversification`, `min_liquidity`; the number of rows n; seven elements a row (protocol
-//! id, utilisation, volatility, liquidity, audit, age, apy); n scores; n shares; the verdict. Records follow one
-//! another without a count; a single proposal is a batch of one.
+//! A record is one run of field elements: proposal id, verdict; chain id, allocator, nonce, model version;
+//! `max_single`, `max_volatility`, `min_diversification`, `min_liquidity`; the number of rows n; nine elements a row
+//! (protocol id, utilisation, volatility, liquidity, audit, age, apy, score, share). Records follow one another without
+//! a count; a single proposal is a batch of one.
 
 use ashlar_field::Felt;
-use ashlar_hash::{pedersen, poseidon};
+use ashlar_hash::pedersen;
 
 use crate::{Constraints, Decision, MAX_ROWS, Proposal, RiskError, Row, Verdict};
 
-/// Separates proposal ids from every other use of Poseidon: `ashlar:allocation:1` in ASCII.
-pub const DOMAIN_TAG: Felt = domain_tag(b"ashlar:allocation:1");
+/// Separates proposal ids from every other use of the hash: `ashlar:allocation:2` in ASCII.
+pub const DOMAIN_TAG: Felt = domain_tag(b"ashlar:allocation:2");
 
 /// The big-endian integer that the bytes spell.
 const fn domain_tag(text: &[u8; 19]) -> Felt {
@@ -41,47 +41,86 @@ pub struct Record {
     pub decision: Decision,
 }
 
-/// The inputs of a proposal as field elements: the record without proposal id, scores, shares and verdict.
-pub(crate) fn inputs(proposal: &Proposal) -> Vec<Felt> {
+/// The inputs of a proposal before its rows, as the record has them.
+pub(crate) fn header(proposal: &Proposal) -> [Felt; 9] {
     let constraints = &proposal.constraints;
-    let mut inputs = vec![proposal.chain_id, proposal.allocator];
-    inputs.extend(
-        [
-            proposal.nonce,
-            proposal.model_version,
-            constraints.max_single,
-            constraints.max_volatility,
-            constraints.min_diversification,
-            constraints.min_liquidity,
-            proposal.rows.len() as u64,
-        ]
-        .map(Felt::from_u64),
-    );
-    for row in &proposal.rows {
-        inputs.push(row.protocol_id);
-        inputs.extend(row.numbers().map(|(_, value)| Felt::from_u64(value)));
-    }
-    inputs
+    let [nonce, version, max_single, max_volatility, min_diversification, min_liquidity, rows] = [
+        proposal.nonce,
+        proposal.model_version,
+        constraints.max_single,
+        constraints.max_volatility,
+        constraints.min_diversification,
+        constraints.min_liquidity,
+        proposal.rows.len() as u64,
+    ]
+    .map(Felt::from_u64);
+    let (chain_id, allocator) = (proposal.chain_id, proposal.allocator);
+    [
+        chain_id,
+        allocator,
+        nonce,
+        version,
+        max_single,
+        max_volatility,
+        min_diversification,
+        min_liquidity,
+        rows,
+    ]
 }
 
-/// The identity of a proposal: Poseidon(domain tag, Pedersen chain over all inputs).
+/// Three numbers below 2⁶⁴ in one element, the first lowest: different numbers make different words.
+fn word([low, middle, high]: [u64; 3]) -> Felt {
+    // 192 bits, always below the prime.
+    Felt::from_standard_limbs([low, middle, high, 0]).unwrap_or(Felt::ZERO)
+}
+
+/// What the identity hashes, in order and without its length: see [`proposal_id`].
+pub(crate) fn hashed_elements(proposal: &Proposal) -> Vec<Felt> {
+    let Constraints { max_single, max_volatility, min_diversification, min_liquidity } = proposal.constraints;
+    let mut elements = vec![
+        DOMAIN_TAG,
+        proposal.chain_id,
+        proposal.allocator,
+        Felt::from_u64(proposal.nonce),
+        word([max_single, max_volatility, min_diversification]),
+        word([min_liquidity, proposal.rows.len() as u64, proposal.model_version]),
+    ];
+    for row in &proposal.rows {
+        elements.extend([
+            row.protocol_id,
+            word([row.utilisation, row.volatility, row.liquidity]),
+            word([row.audit, row.age, row.apy]),
+        ]);
+    }
+    elements
+}
+
+/// The identity of a proposal: Starknet's `compute_hash_on_elements` (a Pedersen chain from zero, the number of elements
+/// last) over
 ///
-/// The chain is that of Starknet's `compute_hash_on_elements` (from zero, the number of elements last) over chain
-/// id, allocator, nonce, model version, constraints, row count and rows; the compression to two elements is
-/// Starknet's `poseidon_hash`. Two proposals share an identity only through a collision of one of the two hashes.
-/// The layout `small` has a Pedersen builtin and no Poseidon builtin: why both, see `docs/adr/0003-risk-program.md`.
+/// * the domain tag, the chain id, the allocator and the nonce,
+/// * a word of `max_single`, `max_volatility` and `min_diversification`, and one of `min_liquidity`, the number of rows
+///   and the model version,
+/// * for each row its protocol id, a word of utilisation, volatility and liquidity, and one of audit, age and yield.
+///
+/// A word is three numbers below 2⁶⁴: the first + 2⁶⁴ · the second + 2¹²⁸ · the third. So two proposals share an identity
+/// only through a collision of the hash. Why this hash and why words: `docs/adr/0007-the-batch.md`.
 pub fn proposal_id(proposal: &Proposal) -> Felt {
-    let inputs = inputs(proposal);
-    let chain = inputs.iter().fold(Felt::ZERO, |state, &input| pedersen::hash(state, input));
-    poseidon::hash_pair(DOMAIN_TAG, pedersen::hash(chain, Felt::from_u64(inputs.len() as u64)))
+    let elements = hashed_elements(proposal);
+    let chain = elements.iter().fold(Felt::ZERO, |state, &element| pedersen::hash(state, element));
+    pedersen::hash(chain, Felt::from_u64(elements.len() as u64))
 }
 
 /// The record of a decided proposal, as the program outputs it.
 pub fn output_record(proposal: &Proposal, decision: &Decision) -> Vec<Felt> {
-    let mut record = vec![decision.proposal_id];
-    record.extend(inputs(proposal));
-    record.extend(decision.scores.iter().chain(&decision.shares).copied().map(Felt::from_u64));
-    record.push(Felt::from_u64(decision.verdict.number()));
+    let mut record = vec![decision.proposal_id, Felt::from_u64(decision.verdict.number())];
+    record.extend(header(proposal));
+    let outcomes = decision.scores.iter().zip(&decision.shares);
+    for (row, (&score, &share)) in proposal.rows.iter().zip(outcomes) {
+        record.push(row.protocol_id);
+        record.extend(row.numbers().map(|(_, value)| Felt::from_u64(value)));
+        record.extend([score, share].map(Felt::from_u64));
+    }
     record
 }
 
@@ -127,6 +166,9 @@ impl Reader<'_> {
 
     fn record(&mut self) -> Result<Record, RiskError> {
         let proposal_id = self.element()?;
+        let verdict = self.number()?;
+        let verdict = Verdict::from_number(verdict)
+            .ok_or(RiskError::OutputVerdict { record: self.record, got: verdict })?;
         let chain_id = self.element()?;
         let allocator = self.element()?;
         let nonce = self.number()?;
@@ -142,13 +184,14 @@ impl Reader<'_> {
             .ok()
             .filter(|&count| count <= MAX_ROWS)
             .ok_or(RiskError::OutputRowCount { record: self.record, got: rows })?;
-        let rows = (0..count).map(|_| self.row()).collect::<Result<Vec<_>, _>>()?;
-        let scores = (0..count).map(|_| self.number()).collect::<Result<Vec<_>, _>>()?;
-        let shares = (0..count).map(|_| self.number()).collect::<Result<Vec<_>, _>>()?;
-        let verdict = self.number()?;
-        let verdict = Verdict::from_number(verdict)
-            .ok_or(RiskError::OutputVerdict { record: self.record, got: verdict })?;
-        let proposal = Proposal { chain_id, allocator, nonce, model_version, constraints, rows };
+        let mut parsed = Vec::with_capacity(count);
+        let (mut scores, mut shares) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for _ in 0..count {
+            parsed.push(self.row()?);
+            scores.push(self.number()?);
+            shares.push(self.number()?);
+        }
+        let proposal = Proposal { chain_id, allocator, nonce, model_version, constraints, rows: parsed };
         Ok(Record { proposal, decision: Decision { proposal_id, scores, shares, verdict } })
     }
 
@@ -217,12 +260,9 @@ mod tests {
             changed[position] = value;
             parse_output(&changed).unwrap_err()
         };
-        assert!(matches!(with(9, Felt::from_u64(65)), RiskError::OutputRowCount { record: 0, got: 65 }));
-        assert!(matches!(with(3, -Felt::ONE), RiskError::OutputNumber { record: 0, position: 3, .. }));
-        assert!(matches!(
-            with(record.len() - 1, Felt::from_u64(7)),
-            RiskError::OutputVerdict { record: 0, got: 7 }
-        ));
+        assert!(matches!(with(10, Felt::from_u64(65)), RiskError::OutputRowCount { record: 0, got: 65 }));
+        assert!(matches!(with(4, -Felt::ONE), RiskError::OutputNumber { record: 0, position: 4, .. }));
+        assert!(matches!(with(1, Felt::from_u64(7)), RiskError::OutputVerdict { record: 0, got: 7 }));
     }
 
     #[test]
@@ -251,5 +291,17 @@ mod tests {
             change(&mut changed);
             assert_ne!(proposal_id(&changed), original, "change {index}");
         }
+    }
+
+    #[test]
+    fn the_numbers_of_a_word_keep_to_their_places() {
+        let max = u64::MAX;
+        let words = [[max, 0, 0], [0, 1, 0], [0, max, 0], [0, 0, 1], [0, 0, max], [max, max, max]].map(word);
+        for (index, first) in words.iter().enumerate() {
+            assert!(words[index + 1..].iter().all(|second| second != first), "word {index}");
+        }
+        let two = Felt::from_u64(2);
+        let radix = (0..64).fold(Felt::ONE, |power, _| power * two);
+        assert_eq!(word([7, 8, 9]), Felt::from_u64(7) + radix * (Felt::from_u64(8) + radix * Felt::from_u64(9)));
     }
 }

@@ -8,20 +8,48 @@ use ashlar_hash::pedersen;
 use serde_json::{Value, json};
 
 use crate::{
-    Decision, Proposal, RangeViolation, RiskError, Row, Verdict, constraint_values, decide,
+    Constraints, Decision, Proposal, RangeViolation, RiskError, Row, Verdict, constraint_values, decide,
     decision::weight,
     proposal::Field,
-    record::{inputs, output_record},
+    record::{hashed_elements, output_record},
 };
 
-/// Numbers of the header that the main path checks, and of a row.
-const ROW_CHECKED: usize = 33;
 /// Basis points.
 const WHOLE: u64 = crate::BASIS_POINTS;
 
-/// The cells of the three segments that the program's hint fills.
+/// How numbers of more than 16 bits are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// As the sum of two numbers whose 16-bit parts are at most 2¹⁵, so that the parts of a run span little more than
+    /// 2¹⁵ values: for runs of 4,096 steps, which have no room for more.
+    Narrow,
+    /// As one number: fewer range checks, for longer runs.
+    Wide,
+}
+
+/// What the program's hints write for one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowHints {
+    /// Quotients of the utilisation by 400, the volatility by 250, the missing days by 73.
+    pub(crate) quotients: [Felt; 3],
+    /// Whether the row counts as diversification: zero for no.
+    pub(crate) is_diversified: Felt,
+}
+
+/// What the program's hints write for one proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hints {
+    /// The sum of all weights.
+    pub(crate) total: Felt,
+    /// The rows, in order.
+    pub(crate) rows: Vec<RowHints>,
+}
+
+/// The cells of the three segments that the program's hint fills, and what the other hints write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Witness {
+    /// How numbers are written.
+    pub(crate) width: Width,
     /// Number of proposals.
     pub(crate) proposals: usize,
     /// The output segment.
@@ -30,44 +58,64 @@ pub(crate) struct Witness {
     pub(crate) pedersen: Vec<Felt>,
     /// The range-check segment.
     pub(crate) checked: Vec<Felt>,
+    /// By proposal.
+    pub(crate) hints: Vec<Hints>,
 }
 
 impl Witness {
-    /// The witness of a batch.
-    pub(crate) fn new(proposals: &[Proposal]) -> Result<Witness, RiskError> {
-        let mut witness = Witness {
-            proposals: proposals.len(),
+    /// The witness of no proposal.
+    pub(crate) fn empty(width: Width) -> Witness {
+        Witness {
+            width,
+            proposals: 0,
             output: Vec::new(),
             pedersen: Vec::new(),
             checked: Vec::new(),
-        };
+            hints: Vec::new(),
+        }
+    }
+
+    /// The witness of a batch.
+    pub(crate) fn new(proposals: &[Proposal], width: Width) -> Result<Witness, RiskError> {
+        let mut witness = Witness { proposals: proposals.len(), ..Witness::empty(width) };
         for proposal in proposals {
             let decision = decide(proposal)?;
             witness.output.extend(output_record(proposal, &decision));
             witness.hash_inputs(proposal);
-            witness.check(proposal, &decision);
+            let hints = witness.check(proposal, &decision);
+            witness.hints.push(hints);
         }
         Ok(witness)
     }
 
-    /// As the program's hint reads it.
+    /// As the program's hints read it: they count proposals and rows by how many are left.
     pub(crate) fn program_input(&self) -> Value {
         let texts = |cells: &[Felt]| cells.iter().map(Felt::to_string).collect::<Vec<_>>();
+        let row = |hints: &RowHints| {
+            let [utilisation, volatility, novelty] = hints.quotients;
+            texts(&[utilisation, volatility, novelty, hints.is_diversified])
+        };
+        let rows = |hints: &Hints| hints.rows.iter().rev().map(row).collect::<Vec<_>>();
         json!({
             "proposals": self.proposals,
             "output": texts(&self.output),
             "pedersen": texts(&self.pedersen),
             "range_check": texts(&self.checked),
+            "is_wide": u8::from(self.width == Width::Wide),
+            "totals": self.hints.iter().rev().map(|hints| hints.total.to_string()).collect::<Vec<_>>(),
+            "rows": self.hints.iter().rev().map(rows).collect::<Vec<_>>(),
         })
     }
 
+    /// The Pedersen chain, but for its first hash, which is a constant of the program.
     fn hash_inputs(&mut self, proposal: &Proposal) {
-        let inputs = inputs(proposal);
-        let length = Felt::from_u64(inputs.len() as u64);
-        let mut state = Felt::ZERO;
-        for input in inputs.into_iter().chain([length]) {
-            let result = pedersen::hash(state, input);
-            self.pedersen.extend([state, input, result]);
+        let mut elements = hashed_elements(proposal);
+        elements.push(Felt::from_u64(elements.len() as u64));
+        let mut elements = elements.into_iter();
+        let mut state = pedersen::hash(Felt::ZERO, elements.next().unwrap_or_default());
+        for element in elements {
+            let result = pedersen::hash(state, element);
+            self.pedersen.extend([state, element, result]);
             state = result;
         }
     }
@@ -76,154 +124,216 @@ impl Witness {
         self.checked.extend(values.into_iter().map(Felt::from_u64));
     }
 
-    fn check(&mut self, proposal: &Proposal, decision: &Decision) {
-        self.push([decision.verdict.number()]);
+    fn check(&mut self, proposal: &Proposal, decision: &Decision) -> Hints {
+        let constraints = &proposal.constraints;
         if let Some(violation) = proposal.range_violation() {
             self.push(prove_violation(proposal, violation));
-            return;
+            self.check_small_numbers(proposal);
+            return Hints { total: Felt::ZERO, rows: Vec::new() };
         }
         let n = proposal.rows.len() as u64;
-        let constraints = &proposal.constraints;
         self.push([
-            n - 2,
-            32 - n,
-            constraints.max_single,
+            (n - 2) * (32 - n),
             WHOLE - constraints.max_single,
-            constraints.max_volatility,
             WHOLE - constraints.max_volatility,
-            constraints.min_liquidity,
-            3 - constraints.min_liquidity,
             constraints.min_diversification - 1,
-            n - constraints.min_diversification,
-            10 - constraints.min_diversification,
         ]);
         if decision.verdict == Verdict::NothingToShare {
+            self.check_rejected_bounds(proposal);
             for row in &proposal.rows {
-                self.push([
-                    row.utilisation,
-                    WHOLE - row.utilisation,
-                    row.volatility,
-                    WHOLE - row.volatility,
-                    row.liquidity,
-                    3 - row.liquidity,
-                    row.audit,
-                    100 - row.audit,
-                    row.age,
-                ]);
+                self.push(row.numbers().into_iter().take(4).map(|(field, value)| field.limit() - value));
                 self.checked.push(age_shifted(row));
             }
-            return;
+            self.check_small_numbers(proposal);
+            return Hints { total: Felt::ZERO, rows: Vec::new() };
         }
-        self.check_rows(proposal, decision);
-        self.check_verdict(proposal, decision);
-    }
-
-    /// The rows, last to first.
-    fn check_rows(&mut self, proposal: &Proposal, decision: &Decision) {
-        let constraints = &proposal.constraints;
         let weights: Vec<u64> =
             proposal.rows.iter().zip(&decision.scores).map(|(row, &score)| weight(row, score)).collect();
         let total: u64 = weights.iter().sum();
-        let (single_cap, liquidity_cap) = match decision.verdict {
-            Verdict::Accepted => (constraints.max_single, constraints.min_liquidity),
-            Verdict::MaxSingle => (WHOLE, 3),
-            _ => (constraints.max_single, 3),
-        };
-        self.push(halves(total));
-        let last = weights.iter().rposition(|&weight| weight > 0);
-        for (index, row) in proposal.rows.iter().enumerate().rev() {
-            let (score, share, weight) = (decision.scores[index], decision.shares[index], weights[index]);
-            let mut cells = [Felt::ZERO; ROW_CHECKED];
-            let mut set = |position: usize, values: &[u64]| {
-                for (cell, value) in cells[position..].iter_mut().zip(values) {
-                    *cell = Felt::from_u64(*value);
-                }
-            };
-            let (u, v) = (row.utilisation, row.volatility);
-            set(0, &[u / 400, u % 400, 399 - u % 400, WHOLE - u]);
-            set(4, &[v / 250, v % 250, 249 - v % 250, WHOLE - v]);
-            set(8, &[row.liquidity, 3 - row.liquidity, row.audit, 100 - row.audit]);
-            match 730u64.checked_sub(row.age) {
-                Some(missing) if missing > 0 => {
-                    set(12, &[0, row.age, missing / 73, missing % 73, 72 - missing % 73]);
-                }
-                _ => set(12, &[1, row.age - 730]),
+        let apy_slacks: u64 = proposal.rows.iter().map(|row| Field::Apy.limit() - row.apy).sum();
+        let (first, margin) = verdict_numbers(proposal, decision);
+        // 2⁶⁴ less the two sums, one of which is positive.
+        let bound = (total + apy_slacks).wrapping_neg();
+        match self.width {
+            Width::Wide => self.push([bound, first, margin]),
+            Width::Narrow => {
+                let ([bound, bound_other], [margin, margin_other]) = (halves(bound), halves(margin));
+                self.push([bound, first, margin, bound_other, margin_other]);
             }
-            let [apy_slack, apy_slack_other] = halves(Field::Apy.limit() - row.apy);
-            let weight_rest = WHOLE * row.apy % (score + 1);
-            set(17, &[row.apy, apy_slack]);
-            set(19, &halves(weight));
-            set(21, &[weight_rest, score - weight_rest, share]);
-            if last.is_some_and(|last| index < last) {
-                let rest = WHOLE * weight % total;
-                set(24, &halves(rest));
-                set(26, &halves(total - 1 - rest));
-            }
-            set(28, &[single_cap - share]);
-            match share.checked_sub(crate::DIVERSIFIED_SHARE) {
-                Some(above) => set(29, &[1, above]),
-                None => set(29, &[0, crate::DIVERSIFIED_SHARE - 1 - share]),
-            }
-            if share > 0 {
-                set(31, &[liquidity_cap - row.liquidity]);
-            }
-            set(32, &[apy_slack_other]);
-            if row.age >= 730 {
-                cells[14] = age_shifted(row);
-            }
-            self.checked.extend(cells);
         }
+        let rows = self.check_rows(proposal, decision, &weights, total);
+        if decision.verdict != Verdict::Accepted {
+            self.check_rejected_bounds(proposal);
+            self.push(rejection_numbers(proposal, decision));
+        }
+        Hints { total: Felt::from_u64(total), rows }
     }
 
-    /// What proves the verdict, after the rows.
-    fn check_verdict(&mut self, proposal: &Proposal, decision: &Decision) {
+    /// What every verdict in range but the accepted one shows of the constraints.
+    fn check_rejected_bounds(&mut self, proposal: &Proposal) {
         let constraints = &proposal.constraints;
-        let n = proposal.rows.len() as u64;
-        let values = constraint_values(proposal, &decision.shares);
-        let sum: u64 =
-            proposal.rows.iter().zip(&decision.shares).map(|(row, share)| row.volatility * share).sum();
-        let limit = WHOLE * constraints.max_volatility + WHOLE - 1;
-        let surplus = values.diversified_rows.wrapping_sub(constraints.min_diversification);
-        // The index of the first row that fails, and its distance from the last.
-        let failing = |fails: &dyn Fn(&Row, u64) -> bool| {
-            let rows = proposal.rows.iter().zip(decision.shares.iter().copied());
-            let index = rows.clone().position(|(row, share)| fails(row, share)).unwrap_or_default();
-            let (row, share) = (&proposal.rows[index], decision.shares[index]);
-            (index as u64, n - 1 - index as u64, row.liquidity, share)
-        };
-        match decision.verdict {
-            Verdict::Accepted => {
-                let [slack, other] = halves(limit - sum);
-                self.push([surplus, slack, other]);
+        self.push([
+            constraints.max_single,
+            constraints.max_volatility,
+            proposal.rows.len() as u64 - constraints.min_diversification,
+            10 - constraints.min_diversification,
+        ]);
+    }
+
+    /// That the numbers of every word are below 2⁶⁴, where no other bound says so.
+    fn check_small_numbers(&mut self, proposal: &Proposal) {
+        let Constraints { max_single, max_volatility, min_diversification, min_liquidity } = proposal.constraints;
+        let of_rows = proposal.rows.iter().flat_map(|row| row.numbers().map(|(_, value)| value));
+        let numbers = [max_single, max_volatility, min_diversification, min_liquidity].into_iter().chain(of_rows);
+        self.checked.extend(
+            numbers.flat_map(|number| [u128::from(number), u128::from(number) << 64].map(Felt::from_u128)),
+        );
+    }
+
+    fn check_rows(
+        &mut self,
+        proposal: &Proposal,
+        decision: &Decision,
+        weights: &[u64],
+        total: u64,
+    ) -> Vec<RowHints> {
+        let (single_cap, idle_cap, liquidity_cap) = caps(proposal, decision.verdict);
+        let mut hints = Vec::new();
+        let last = weights.iter().rposition(|&weight| weight > 0);
+        for (index, row) in proposal.rows.iter().enumerate() {
+            let (score, share, weight) = (decision.scores[index], decision.shares[index], weights[index]);
+            let (u, v) = (row.utilisation, row.volatility);
+            let is_diversified = share >= crate::DIVERSIFIED_SHARE;
+            let class_limit = if share == 0 { 3 } else { liquidity_cap };
+            let apy_slack = Field::Apy.limit() - row.apy;
+            let weight_rest = WHOLE * row.apy % (score + 1);
+            let [weight_part, weight_other] = match self.width {
+                Width::Narrow => halves(weight),
+                Width::Wide => [weight, 0],
+            };
+            self.push([
+                u,
+                WHOLE - u,
+                (u % 400) * (399 - u % 400),
+                v,
+                WHOLE - v,
+                (v % 250) * (249 - v % 250),
+                row.liquidity * (class_limit - row.liquidity),
+                row.audit * (100 - row.audit),
+                apy_slack,
+                weight_rest * (score - weight_rest),
+                if is_diversified { single_cap - share } else { idle_cap - share },
+                if is_diversified { share - crate::DIVERSIFIED_SHARE } else { share },
+                weight_part,
+            ]);
+            let mut novelty = 0;
+            if row.age >= NEW_AGE {
+                self.push([row.age - NEW_AGE]);
+                self.checked.extend([age_shifted(row), Felt::ZERO]);
+            } else {
+                novelty = (730 - row.age) / 73;
+                let rest = row.age + 73 * novelty - NEW_AGE;
+                self.push([row.age, NEW_AGE - 1 - row.age, rest * (72 - rest)]);
             }
-            Verdict::Diversification => {
-                self.push([constraints.min_diversification - 1 - values.diversified_rows]);
+            // Zeros where the rows no longer have floors to prove.
+            let rest = if last.is_some_and(|last| index < last) { WHOLE * weight % total } else { total - 1 };
+            let product = u128::from(rest) * u128::from(total - 1 - rest);
+            let is_last = index + 1 == proposal.rows.len();
+            match self.width {
+                Width::Wide if is_last => {}
+                Width::Wide => self.checked.push(Felt::from_u128(product)),
+                Width::Narrow => {
+                    self.push([weight_other]);
+                    let parts = wide_halves(product).map(Felt::from_u128);
+                    // The last row has no floor, and its last cell is the next one's first.
+                    self.checked.extend(&parts[..if is_last { 1 } else { 2 }]);
+                }
             }
-            Verdict::Volatility => {
-                let [excess, other] = halves(sum - limit - 1);
-                self.push([surplus, excess, other]);
-            }
-            Verdict::MaxSingle => {
-                let (index, after, _, share) = failing(&|_, share| share > constraints.max_single);
-                self.push([share - constraints.max_single - 1, 0, 0, index, after]);
-            }
-            Verdict::Liquidity => {
-                let (index, after, liquidity, share) =
-                    failing(&|row, share| share > 0 && row.liquidity > constraints.min_liquidity);
-                let [slack, other] = halves(limit - sum);
-                let excess = liquidity - constraints.min_liquidity - 1;
-                self.push([surplus, slack, other, index, after, share - 1, excess]);
-            }
-            // Neither reaches this point.
-            Verdict::InputOutOfRange | Verdict::NothingToShare => {}
+            hints.push(RowHints {
+                quotients: [u / 400, v / 250, novelty].map(Felt::from_u64),
+                is_diversified: Felt::from_u64(is_diversified.into()),
+            });
         }
+        hints
     }
 }
 
-/// A number as the sum of two whose 16-bit parts are at most 2¹⁵.
-fn halves(value: u64) -> [u64; 2] {
-    let half = (0..4).map(|part| ((value >> (16 * part) & 0xffff) / 2) << (16 * part)).sum();
+/// Age in days from which the term for novelty is zero.
+const NEW_AGE: u64 = 658;
+
+/// What the shares of rows that count as diversification are held to, those of the others, and the class of all.
+fn caps(proposal: &Proposal, verdict: Verdict) -> (u64, u64, u64) {
+    let Constraints { max_single, min_liquidity, .. } = proposal.constraints;
+    match verdict {
+        Verdict::Accepted => (max_single, max_single, min_liquidity),
+        Verdict::MaxSingle => (WHOLE, WHOLE, 3),
+        Verdict::Diversification => (max_single, max_single.min(crate::DIVERSIFIED_SHARE - 1), 3),
+        _ => (max_single, max_single, 3),
+    }
+}
+
+/// The two numbers of the verdict in front of the rows: the second belongs to the weighted volatility, if that is looked
+/// at, and may be wide.
+fn verdict_numbers(proposal: &Proposal, decision: &Decision) -> (u64, u64) {
+    let Constraints { max_single, max_volatility, min_diversification, .. } = proposal.constraints;
+    let values = constraint_values(proposal, &decision.shares);
+    let sum: u64 =
+        proposal.rows.iter().zip(&decision.shares).map(|(row, share)| row.volatility * share).sum();
+    let limit = WHOLE * max_volatility + WHOLE - 1;
+    let surplus = values.diversified_rows.wrapping_sub(min_diversification);
+    match decision.verdict {
+        Verdict::Accepted | Verdict::Liquidity => (surplus, limit - sum),
+        Verdict::Volatility => (surplus, sum - limit - 1),
+        Verdict::Diversification => (
+            min_diversification - 1 - values.diversified_rows,
+            max_single - caps(proposal, decision.verdict).1,
+        ),
+        Verdict::MaxSingle => (decision.shares[failing_row(proposal, decision)] - max_single - 1, 0),
+        // Neither reaches this point.
+        Verdict::InputOutOfRange | Verdict::NothingToShare => (0, 0),
+    }
+}
+
+/// The first row that fails the constraint of the verdict.
+fn failing_row(proposal: &Proposal, decision: &Decision) -> usize {
+    let Constraints { max_single, min_liquidity, .. } = proposal.constraints;
+    let rows = proposal.rows.iter().zip(decision.shares.iter().copied());
+    let fails = |row: &Row, share: u64| match decision.verdict {
+        Verdict::MaxSingle => share > max_single,
+        _ => share > 0 && row.liquidity > min_liquidity,
+    };
+    rows.clone().position(|(row, share)| fails(row, share)).unwrap_or_default()
+}
+
+/// What proves a verdict on shares other than accepted, behind the rows.
+fn rejection_numbers(proposal: &Proposal, decision: &Decision) -> [u64; 4] {
+    let index = failing_row(proposal, decision);
+    let place = [index as u64, (proposal.rows.len() - 1 - index) as u64];
+    match decision.verdict {
+        Verdict::Diversification => {
+            [crate::DIVERSIFIED_SHARE - 1 - caps(proposal, decision.verdict).1, 0, 0, 0]
+        }
+        Verdict::MaxSingle => [place[0], place[1], 0, 0],
+        Verdict::Liquidity => {
+            let excess = proposal.rows[index].liquidity - proposal.constraints.min_liquidity - 1;
+            [place[0], place[1], decision.shares[index] - 1, excess]
+        }
+        _ => [0; 4],
+    }
+}
+
+/// A number as the sum of two whose 16-bit parts are at most 2¹⁵; the second is zero where it is not needed.
+fn wide_halves(value: u128) -> [u128; 2] {
+    if value <= 1 << 15 {
+        return [value, 0];
+    }
+    let half = (0..8).map(|part| ((value >> (16 * part) & 0xffff) / 2) << (16 * part)).sum();
     [half, value - half]
+}
+
+/// The same of a shorter number.
+fn halves(value: u64) -> [u64; 2] {
+    wide_halves(value.into()).map(|half| half as u64)
 }
 
 /// age · 2¹¹², which is below 2¹²⁸ if and only if the age is below 2¹⁶.

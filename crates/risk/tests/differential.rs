@@ -159,3 +159,17 @@ fn an_ordinary_proposal_fits_4096_steps_and_different_ones_have_different_output
     let decision = decide(&proposal).unwrap();
     assert_eq!(run.output, output_record(&proposal, &decision));
 }
+
+#[test]
+fn a_hundred_proposals_of_two_rows_fit_32768_steps() {
+    let path = format!("{}/../../examples/allocation.json", env!("CARGO_MANIFEST_DIR"));
+    let example = ashlar_risk::parse_proposals(&std::fs::read(path).unwrap()).unwrap().remove(0);
+    // The most expensive rows: all young, and all with 1000 basis points.
+    let row = |index: usize| Row { age: 600, liquidity: 0, ..example.rows[index] };
+    let constraints = Constraints { max_single: 9_000, ..example.constraints };
+    let proposal = |nonce| Proposal { nonce, constraints, rows: vec![row(0), row(1)], ..example.clone() };
+    let run = run_model(&(0..100).map(proposal).collect::<Vec<_>>()).unwrap();
+    assert!(run.decisions.iter().all(|decision| decision.verdict == Verdict::Accepted));
+    println!("{} steps", run.run.execution.trace.len());
+    assert_eq!(run.run.execution.public_input.n_steps, 32_768);
+}
