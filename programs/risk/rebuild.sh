@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds identity.cairo and risk.json from source; with --check compares them with the committed files instead.
+# Rebuilds risk.json from risk.cairo; with --check compares it with the committed file instead.
 #
 # Needs python3 and, unless CAIRO_COMPILE names a cairo-compile of this version, a network that reaches PyPI.
 set -euo pipefail
@@ -11,7 +11,9 @@ trap 'rm -rf "$work"' EXIT
 compile=${CAIRO_COMPILE:-}
 if [ -z "$compile" ]; then
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/ashlar/cairo-lang-$version
-    if [ ! -x "$cache/bin/cairo-compile" ]; then
+    # What an interrupted installation left behind is no compiler.
+    if [ "$("$cache/bin/cairo-compile" --version 2>/dev/null || true)" != "cairo-compile $version" ]; then
+        rm -rf "$cache"
         python3 -m venv "$cache"
         "$cache/bin/pip" install --quiet "cairo-lang==$version"
     fi
@@ -23,14 +25,10 @@ if [ "$found" != "cairo-compile $version" ]; then
     exit 1
 fi
 
-python3 identity.py "$work/identity.cairo"
-cp risk.cairo "$work/risk.cairo"
-(cd "$work" && "$compile" --proof_mode --no_debug_info --cairo_path . risk.cairo --output risk.json)
+"$compile" --proof_mode --no_debug_info --cairo_path . risk.cairo --output "$work/risk.json"
 if [ "${1:-}" = --check ]; then
-    cmp "$work/identity.cairo" identity.cairo
     cmp "$work/risk.json" risk.json
-    echo "programs/risk: identity.cairo and risk.json are what their sources give"
+    echo "programs/risk: risk.json is what its source gives"
 else
-    cp "$work/identity.cairo" identity.cairo
     cp "$work/risk.json" risk.json
 fi

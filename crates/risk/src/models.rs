@@ -7,7 +7,8 @@ use ashlar_cpu_air::statement::EntryForm;
 use ashlar_field::Felt;
 
 use crate::{
-    Decision, MAX_PROPOSALS, MODEL_VERSION, Proposal, RiskError, decide, output_record, witness::{Width, Witness},
+    Decision, MAX_PROPOSALS, MODEL_VERSION, Proposal, RiskError, decide, output_record,
+    witness::{Width, Witness},
 };
 
 /// The layout in which a model's program has its pinned hash.
@@ -35,12 +36,12 @@ static MODELS: [Model; 1] = [Model {
 }];
 
 const fn pinned_hash() -> Felt {
-    // 0x7b63a6601c9e85fdbe2bcef4170dd8b4207202e36ef958d4221373ed26008bf
+    // 0x22f692bbf56aacf815a5e3c1f1fd0a75c2f9f53e7926863448a5d807a3df9f3
     match Felt::from_standard_limbs([
-        0x4221_373e_d260_08bf,
-        0x4207_202e_36ef_958d,
-        0xdbe2_bcef_4170_dd8b,
-        0x07b6_3a66_01c9_e85f,
+        0x448a_5d80_7a3d_f9f3,
+        0x5c2f_9f53_e792_6863,
+        0x815a_5e3c_1f1f_d0a7,
+        0x022f_692b_bf56_aacf,
     ]) {
         Some(hash) => hash,
         None => Felt::ZERO,

@@ -302,6 +302,9 @@ mod tests {
         }
         let two = Felt::from_u64(2);
         let radix = (0..64).fold(Felt::ONE, |power, _| power * two);
-        assert_eq!(word([7, 8, 9]), Felt::from_u64(7) + radix * (Felt::from_u64(8) + radix * Felt::from_u64(9)));
+        assert_eq!(
+            word([7, 8, 9]),
+            Felt::from_u64(7) + radix * (Felt::from_u64(8) + radix * Felt::from_u64(9))
+        );
     }
 }

@@ -182,9 +182,11 @@ impl Witness {
 
     /// That the numbers of every word are below 2⁶⁴, where no other bound says so.
     fn check_small_numbers(&mut self, proposal: &Proposal) {
-        let Constraints { max_single, max_volatility, min_diversification, min_liquidity } = proposal.constraints;
+        let Constraints { max_single, max_volatility, min_diversification, min_liquidity } =
+            proposal.constraints;
         let of_rows = proposal.rows.iter().flat_map(|row| row.numbers().map(|(_, value)| value));
-        let numbers = [max_single, max_volatility, min_diversification, min_liquidity].into_iter().chain(of_rows);
+        let numbers =
+            [max_single, max_volatility, min_diversification, min_liquidity].into_iter().chain(of_rows);
         self.checked.extend(
             numbers.flat_map(|number| [u128::from(number), u128::from(number) << 64].map(Felt::from_u128)),
         );

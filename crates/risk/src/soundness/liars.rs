@@ -80,7 +80,7 @@ fn accepted() -> Story {
 }
 
 /// The proposal, changed, with this verdict on its shares.
-fn told(verdict: i64, change: impl Fn(&mut Claim)) -> Story {
+fn told(verdict: i128, change: impl Fn(&mut Claim)) -> Story {
     Story::shared(claim(change), verdict, 0)
 }
 
@@ -93,6 +93,6 @@ fn barren(change: impl Fn(&mut Claim)) -> Story {
 }
 
 /// The proposal, changed, as one that is out of range for this reason.
-fn out_of_range(numbers: [i64; 5], change: impl Fn(&mut Claim)) -> Story {
+fn out_of_range(numbers: [i128; 5], change: impl Fn(&mut Claim)) -> Story {
     Story::new(claim(change), Told::OutOfRange(numbers))
 }

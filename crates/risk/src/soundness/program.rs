@@ -90,11 +90,24 @@ impl Compiled {
         Program::from_bytes(&serde_json::to_vec(&json).unwrap()).unwrap()
     }
 
-    /// What the program reads at this distance from the beginning of its tables: an entry, or a word of the code.
-    pub(super) fn table(&self, index: i64) -> Option<i64> {
-        let address = usize::try_from(self.label("score_tables") as i64 + index).ok()?;
-        self.words.get(address)?.to_u64()?.try_into().ok()
+    /// What the program reads at this index of a table: an entry, or what lies behind or in front of it.
+    pub(super) fn entry(&self, table: Table, index: i128) -> Option<i128> {
+        let address = usize::try_from(self.label("score_tables") as i128 + table as i128 + index).ok()?;
+        self.words.get(address)?.to_u64().map(i128::from)
     }
+}
+
+/// Where a table begins behind the first one.
+#[derive(Clone, Copy)]
+pub(super) enum Table {
+    /// Score by sum of the terms.
+    Clamp = 0,
+    /// Term by liquidity class.
+    Liquidity = 136,
+    /// Term by audit mark.
+    Audit = 140,
+    /// Term by quotient.
+    Term = 241,
 }
 
 /// Why a run did not end.

@@ -4,14 +4,26 @@
 //! breaks the one equation that stands against it, and no other.
 
 use ashlar_field::Felt;
-use ashlar_hash::{pedersen, poseidon};
+use ashlar_hash::pedersen;
 
-use super::program::COMPILED;
-use crate::{DOMAIN_TAG, Proposal, Verdict, decide, witness::Witness};
+use super::program::{COMPILED, Table};
+use crate::{
+    DOMAIN_TAG, Proposal, Verdict, decide,
+    witness::{Hints, RowHints, Width, Witness},
+};
+
+/// 2⁶⁴, the radix of a word.
+const LIMB: i128 = 1 << 64;
 
 /// A number below zero is the element p − |x|.
-fn felt(value: i64) -> Felt {
-    Felt::from_i64(value)
+fn felt(value: i128) -> Felt {
+    let magnitude = Felt::from_u128(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
+}
+
+/// Three numbers in one element, wherever they lead: at 2⁶⁴ and more, or below zero, they leave their places.
+fn word(low: Felt, middle: Felt, high: Felt) -> Felt {
+    low + felt(LIMB) * (middle + felt(LIMB) * high)
 }
 
 /// What the output says of a proposal. Here a number may be one that no proposal has.
@@ -19,14 +31,14 @@ fn felt(value: i64) -> Felt {
 pub(super) struct Claim {
     pub(super) chain_id: Felt,
     pub(super) allocator: Felt,
-    pub(super) nonce: i64,
-    pub(super) version: i64,
-    pub(super) max_single: i64,
-    pub(super) max_volatility: i64,
-    pub(super) min_diversification: i64,
-    pub(super) min_liquidity: i64,
+    pub(super) nonce: i128,
+    pub(super) version: i128,
+    pub(super) max_single: i128,
+    pub(super) max_volatility: i128,
+    pub(super) min_diversification: i128,
+    pub(super) min_liquidity: i128,
     /// The number of rows that is claimed.
-    pub(super) n: i64,
+    pub(super) n: i128,
     pub(super) rows: Vec<ClaimedRow>,
 }
 
@@ -34,18 +46,18 @@ pub(super) struct Claim {
 #[derive(Clone)]
 pub(super) struct ClaimedRow {
     pub(super) protocol: Felt,
-    pub(super) utilisation: i64,
-    pub(super) volatility: i64,
-    pub(super) liquidity: i64,
-    pub(super) audit: i64,
+    pub(super) utilisation: i128,
+    pub(super) volatility: i128,
+    pub(super) liquidity: i128,
+    pub(super) audit: i128,
     pub(super) age: Felt,
-    pub(super) apy: i64,
+    pub(super) apy: i128,
 }
 
 impl Claim {
     /// The truth about a proposal.
     pub(super) fn of(proposal: &Proposal) -> Claim {
-        let number = |value: u64| i64::try_from(value).unwrap();
+        let number = |value: u64| i128::from(value);
         let rows = proposal.rows.iter().map(|row| ClaimedRow {
             protocol: row.protocol_id,
             utilisation: number(row.utilisation),
@@ -69,26 +81,43 @@ impl Claim {
         }
     }
 
-    fn inputs(&self) -> Vec<Felt> {
-        let mut inputs = vec![self.chain_id, self.allocator];
-        inputs.extend(
-            [
-                self.nonce,
-                self.version,
-                self.max_single,
-                self.max_volatility,
-                self.min_diversification,
-                self.min_liquidity,
-                self.n,
-            ]
-            .map(felt),
-        );
+    /// The record before its rows, without identity and verdict.
+    fn header(&self) -> Vec<Felt> {
+        let numbers = [
+            self.nonce,
+            self.version,
+            self.max_single,
+            self.max_volatility,
+            self.min_diversification,
+            self.min_liquidity,
+            self.n,
+        ];
+        [self.chain_id, self.allocator].into_iter().chain(numbers.map(felt)).collect()
+    }
+
+    /// What is hashed behind the domain tag, the number of elements not included.
+    fn hashed(&self) -> Vec<Felt> {
+        let mut hashed = vec![
+            self.chain_id,
+            self.allocator,
+            felt(self.nonce),
+            word(felt(self.max_single), felt(self.max_volatility), felt(self.min_diversification)),
+            word(felt(self.min_liquidity), felt(self.n), felt(self.version)),
+        ];
         for row in &self.rows {
-            inputs.push(row.protocol);
-            inputs.extend([row.utilisation, row.volatility, row.liquidity, row.audit].map(felt));
-            inputs.extend([row.age, felt(row.apy)]);
+            let [utilisation, volatility, liquidity, audit, age, apy] = row.numbers();
+            hashed.extend([row.protocol, word(utilisation, volatility, liquidity), word(audit, age, apy)]);
         }
-        inputs
+        hashed
+    }
+}
+
+impl ClaimedRow {
+    /// The six numbers in the order of the record.
+    fn numbers(&self) -> [Felt; 6] {
+        let [utilisation, volatility, liquidity, audit, apy] =
+            [self.utilisation, self.volatility, self.liquidity, self.audit, self.apy].map(felt);
+        [utilisation, volatility, liquidity, audit, self.age, apy]
     }
 }
 
@@ -96,15 +125,15 @@ impl Claim {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Told {
     /// Out of range: the kind, and the numbers after it.
-    OutOfRange([i64; 5]),
+    OutOfRange([i128; 5]),
     /// No row has a yield.
     NothingToShare,
     /// Any verdict on shares.
     Shared {
         /// Its number.
-        verdict: i64,
+        verdict: i128,
         /// The row that is said to fail, where one is.
-        index: i64,
+        index: i128,
     },
 }
 
@@ -122,19 +151,19 @@ impl Told {
         };
         match decision.verdict {
             Verdict::InputOutOfRange => {
-                let honest = Witness::new(std::slice::from_ref(proposal)).unwrap();
-                let number = |cell: usize| honest.checked[cell].to_u64().unwrap() as i64;
-                Told::OutOfRange([1, 2, 3, 4, 5].map(number))
+                let honest = Witness::new(std::slice::from_ref(proposal), Width::Wide).unwrap();
+                let number = |cell: usize| i128::from(honest.checked[cell].to_u64().unwrap());
+                Told::OutOfRange([0, 1, 2, 3, 4].map(number))
             }
             Verdict::NothingToShare => Told::NothingToShare,
             verdict => Told::Shared {
-                verdict: verdict.number() as i64,
-                index: (0..proposal.rows.len()).find(|&row| failing(row)).unwrap() as i64,
+                verdict: i128::from(verdict.number()),
+                index: (0..proposal.rows.len()).find(|&row| failing(row)).unwrap() as i128,
             },
         }
     }
 
-    fn number(self) -> i64 {
+    fn number(self) -> i128 {
         match self {
             Told::OutOfRange(_) => 1,
             Told::NothingToShare => 2,
@@ -164,17 +193,16 @@ pub(super) enum Stage {
 #[derive(Clone, Default)]
 pub(super) struct Line {
     /// Quotient and rest of the utilisation by 400.
-    pub(super) utilisation: [i64; 2],
+    pub(super) utilisation: [i128; 2],
     /// Quotient and rest of the volatility by 250.
-    pub(super) volatility: [i64; 2],
-    pub(super) is_mature: bool,
-    /// Quotient and rest of the missing days by 73.
-    pub(super) novelty: [i64; 2],
-    pub(super) score: i64,
+    pub(super) volatility: [i128; 2],
+    /// The quotient of the missing days by 73, and how many days the age and as many times 73 are above 658.
+    pub(super) novelty: [i128; 2],
+    pub(super) score: i128,
     /// Quotient and rest of 10000 · apy by the score plus one.
-    pub(super) weight: [i64; 2],
+    pub(super) weight: [i128; 2],
     /// Quotient and rest of 10000 · weight by the total.
-    pub(super) share: [i64; 2],
+    pub(super) share: [i128; 2],
     pub(super) is_diversified: bool,
 }
 
@@ -182,12 +210,17 @@ pub(super) struct Line {
 pub(super) struct Account {
     claim: Claim,
     told: Told,
+    width: Width,
+    /// The domain tag.
+    pub(super) start: Felt,
     /// What is hashed: the inputs and their number.
     pub(super) hashed: Vec<Felt>,
     /// A hash that does not begin where the one before it ended: its index and what is added to its state.
     pub(super) broken_link: Option<(usize, Felt)>,
     pub(super) lines: Vec<Line>,
-    pub(super) total: i64,
+    pub(super) total: i128,
+    /// What the rows are held to that do not count as diversification, where too few do.
+    pub(super) idle_cap: i128,
     pub(super) output: Vec<Felt>,
     checked: Vec<Felt>,
 }
@@ -199,17 +232,24 @@ type Lie = Box<dyn Fn(&mut Account)>;
 pub(super) struct Story {
     claim: Claim,
     told: Told,
+    width: Width,
     lie: Option<(Stage, Lie)>,
 }
 
 impl Story {
     /// What is claimed of a proposal, true or false, told without a further lie.
     pub(super) fn new(claim: Claim, told: Told) -> Story {
-        Story { claim, told, lie: None }
+        Story { claim, told, width: Width::Wide, lie: None }
+    }
+
+    /// Tells it with numbers of this width.
+    pub(super) fn in_width(mut self, width: Width) -> Story {
+        self.width = width;
+        self
     }
 
     /// Any verdict on shares.
-    pub(super) fn shared(claim: Claim, verdict: i64, index: i64) -> Story {
+    pub(super) fn shared(claim: Claim, verdict: i128, index: i128) -> Story {
         Story::new(claim, Told::Shared { verdict, index })
     }
 
@@ -221,12 +261,15 @@ impl Story {
 
     /// The witness.
     pub(super) fn tell(self) -> Witness {
-        let mut hashed = self.claim.inputs();
-        hashed.push(felt(hashed.len() as i64));
+        let mut hashed = self.claim.hashed();
+        hashed.push(felt(hashed.len() as i128 + 1));
         let mut account = Account {
             lines: vec![Line::default(); self.claim.rows.len()],
+            idle_cap: self.claim.max_single.min(999),
             claim: self.claim,
             told: self.told,
+            width: self.width,
+            start: DOMAIN_TAG,
             hashed,
             broken_link: None,
             total: 0,
@@ -252,7 +295,19 @@ impl Story {
         account.check();
         account.say(pedersen.last().copied().unwrap());
         at(Stage::Output, &mut account);
-        Witness { proposals: 1, output: account.output, pedersen, checked: account.checked }
+        let row_hints = |line: &Line| RowHints {
+            quotients: [line.utilisation[0], line.volatility[0], line.novelty[0]].map(felt),
+            is_diversified: felt(line.is_diversified.into()),
+        };
+        let hints = Hints { total: felt(account.total), rows: account.lines.iter().map(row_hints).collect() };
+        Witness {
+            width: account.width,
+            proposals: 1,
+            output: account.output,
+            pedersen,
+            checked: account.checked,
+            hints: vec![hints],
+        }
     }
 }
 
@@ -260,7 +315,7 @@ impl Account {
     /// The Pedersen instances. Each is a true hash: the builtin leaves no choice.
     fn chain(&self) -> Vec<Felt> {
         let mut cells = Vec::new();
-        let mut state = Felt::ZERO;
+        let mut state = pedersen::hash(Felt::ZERO, self.start);
         for (index, &input) in self.hashed.iter().enumerate() {
             if let Some((_, difference)) = self.broken_link.filter(|(broken, _)| *broken == index) {
                 state += difference;
@@ -276,23 +331,25 @@ impl Account {
         for (line, row) in self.lines.iter_mut().zip(&self.claim.rows) {
             line.utilisation = [row.utilisation.div_euclid(400), row.utilisation.rem_euclid(400)];
             line.volatility = [row.volatility.div_euclid(250), row.volatility.rem_euclid(250)];
-            let missing = 730 - small(row.age);
-            line.is_mature = missing <= 0;
-            if !line.is_mature {
-                line.novelty = [missing / 73, missing % 73];
+            let age = small(row.age);
+            line.novelty = [0, 0];
+            if age < 658 {
+                let quotient = (730 - age) / 73;
+                line.novelty = [quotient, age + 73 * quotient - 658];
             }
         }
     }
 
     fn weights(&mut self) {
-        let table = |index| COMPILED.table(index).unwrap();
+        let entry = |table, index| COMPILED.entry(table, index).unwrap();
         for (line, row) in self.lines.iter_mut().zip(&self.claim.rows) {
-            let sum = line.utilisation[0]
+            let novelty = line.novelty[0];
+            let sum = entry(Table::Term, line.utilisation[0])
                 + line.volatility[0]
-                + table(row.liquidity)
-                + table(4 + row.audit)
-                + line.novelty[0];
-            line.score = table(105 + sum);
+                + entry(Table::Liquidity, row.liquidity)
+                + entry(Table::Audit, row.audit)
+                + if novelty == 0 { 0 } else { entry(Table::Term, novelty) };
+            line.score = entry(Table::Clamp, sum);
             let divisor = line.score + 1;
             line.weight = [10_000 * row.apy / divisor, 10_000 * row.apy % divisor];
         }
@@ -309,7 +366,7 @@ impl Account {
             let scaled = 10_000 * line.weight[0];
             line.share = [scaled / self.total, scaled % self.total];
         }
-        let others: i64 =
+        let others: i128 =
             self.lines.iter().enumerate().filter(|(i, _)| *i != last).map(|(_, line)| line.share[0]).sum();
         self.lines[last].share[0] = 10_000 - others;
         for line in &mut self.lines {
@@ -317,121 +374,161 @@ impl Account {
         }
     }
 
-    fn push(&mut self, values: impl IntoIterator<Item = i64>) {
+    fn push(&mut self, values: impl IntoIterator<Item = i128>) {
         self.checked.extend(values.into_iter().map(|value| in_range(felt(value))));
     }
 
     fn check(&mut self) {
         let claim = self.claim.clone();
-        self.push([self.told.number()]);
         if let Told::OutOfRange(numbers) = self.told {
             self.push(numbers);
+            self.check_small_numbers(&claim);
             return;
         }
         self.push([
-            claim.n - 2,
-            32 - claim.n,
-            claim.max_single,
+            (claim.n - 2) * (32 - claim.n),
             10_000 - claim.max_single,
-            claim.max_volatility,
             10_000 - claim.max_volatility,
-            claim.min_liquidity,
-            3 - claim.min_liquidity,
             claim.min_diversification - 1,
-            claim.n - claim.min_diversification,
-            10 - claim.min_diversification,
         ]);
         if let Told::Shared { verdict, index } = self.told {
-            self.check_rows(&claim, verdict);
-            self.check_verdict(&claim, verdict, index);
+            self.check_shares(&claim, verdict, index);
             return;
         }
+        self.check_rejected_bounds(&claim);
         for row in &claim.rows {
-            let bounded =
-                [(row.utilisation, 10_000), (row.volatility, 10_000), (row.liquidity, 3), (row.audit, 100)];
-            for (value, limit) in bounded {
-                self.push([value, limit - value]);
-            }
-            self.checked.extend([row.age, age_shifted(row.age)].map(in_range));
+            self.push([
+                10_000 - row.utilisation,
+                10_000 - row.volatility,
+                3 - row.liquidity,
+                100 - row.audit,
+            ]);
+            self.checked.push(in_range(age_shifted(row.age)));
         }
+        self.check_small_numbers(&claim);
     }
 
-    /// The rows, last to first.
-    fn check_rows(&mut self, claim: &Claim, verdict: i64) {
-        let (single_cap, liquidity_cap) = match verdict {
-            0 => (claim.max_single, claim.min_liquidity),
-            3 => (10_000, 3),
-            _ => (claim.max_single, 3),
+    fn check_rejected_bounds(&mut self, claim: &Claim) {
+        let rows_above = claim.n - claim.min_diversification;
+        self.push([claim.max_single, claim.max_volatility, rows_above, 10 - claim.min_diversification]);
+    }
+
+    fn check_small_numbers(&mut self, claim: &Claim) {
+        let header = [claim.max_single, claim.max_volatility, claim.min_diversification, claim.min_liquidity]
+            .map(felt);
+        let numbers = header.into_iter().chain(claim.rows.iter().flat_map(ClaimedRow::numbers));
+        self.checked.extend(numbers.flat_map(|number| [number, number * felt(LIMB)].map(in_range)));
+    }
+
+    fn check_shares(&mut self, claim: &Claim, verdict: i128, index: i128) {
+        let idle = self.idle_cap;
+        let (single_cap, idle_cap, liquidity_cap) = match verdict {
+            0 => (claim.max_single, claim.max_single, claim.min_liquidity),
+            3 => (10_000, 10_000, 3),
+            4 => (claim.max_single, idle, 3),
+            _ => (claim.max_single, claim.max_single, 3),
         };
-        self.push(halves(self.total));
-        let last = self.last();
-        for (index, row) in claim.rows.iter().enumerate().rev() {
-            let line = self.lines[index].clone();
-            let ([u, u_rest], [v, v_rest]) = (line.utilisation, line.volatility);
-            self.push([u, u_rest, 399 - u_rest, 10_000 - row.utilisation]);
-            self.push([v, v_rest, 249 - v_rest, 10_000 - row.volatility]);
-            self.push([row.liquidity, 3 - row.liquidity, row.audit, 100 - row.audit]);
-            let age = small(row.age);
-            if line.is_mature {
-                self.push([1, age - 730]);
-                self.checked.push(in_range(age_shifted(row.age)));
-                self.push([0, 0]);
-            } else {
-                let [novelty, rest] = line.novelty;
-                self.push([0, age, novelty, rest, 72 - rest]);
-            }
-            let [apy_slack, apy_slack_other] = halves(1_000_000 - row.apy);
-            let [weight, weight_rest] = line.weight;
-            self.push([row.apy, apy_slack]);
-            self.push(halves(weight));
-            let [share, rest] = line.share;
-            self.push([weight_rest, line.score - weight_rest, share]);
-            let is_floor = last.is_some_and(|last| index < last);
-            self.push(if is_floor { halves(rest) } else { [0, 0] });
-            self.push(if is_floor { halves(self.total - 1 - rest) } else { [0, 0] });
-            self.push([single_cap - share]);
-            self.push(if line.is_diversified { [1, share - 1000] } else { [0, 999 - share] });
-            self.push([if share != 0 { liquidity_cap - row.liquidity } else { 0 }, apy_slack_other]);
-        }
-    }
-
-    fn check_verdict(&mut self, claim: &Claim, verdict: i64, index: i64) {
-        let diversified = self.lines.iter().filter(|line| line.is_diversified).count() as i64;
-        let sum: i64 =
+        let slacks: i128 = claim.rows.iter().map(|row| (1_000_000 - row.apy).max(0)).sum();
+        let bound = LIMB - self.total - slacks;
+        let diversified = self.lines.iter().filter(|line| line.is_diversified).count() as i128;
+        let sum: i128 =
             claim.rows.iter().zip(&self.lines).map(|(row, line)| row.volatility * line.share[0]).sum();
         let limit = 10_000 * claim.max_volatility + 9_999;
         let surplus = diversified - claim.min_diversification;
-        let row = usize::try_from(index).unwrap();
-        let share = self.lines.get(row).map_or(0, |line| line.share[0]);
-        let liquidity = claim.rows.get(row).map_or(0, |row| row.liquidity);
-        let [slack, other] = halves(limit - sum);
-        match verdict {
-            0 => self.push([surplus, slack, other]),
-            3 => self.push([share - claim.max_single - 1, 0, 0, index, claim.n - 1 - index]),
-            4 => self.push([claim.min_diversification - 1 - diversified]),
-            5 => {
-                let [excess, other] = halves(sum - limit - 1);
-                self.push([surplus, excess, other]);
+        let place = usize::try_from(index).unwrap();
+        let share = self.lines.get(place).map_or(0, |line| line.share[0]);
+        let liquidity = claim.rows.get(place).map_or(0, |row| row.liquidity);
+        let (first, margin) = match verdict {
+            3 => (share - claim.max_single - 1, 0),
+            4 => (claim.min_diversification - 1 - diversified, claim.max_single - idle),
+            5 => (surplus, sum - limit - 1),
+            _ => (surplus, limit - sum),
+        };
+        match self.width {
+            Width::Wide => self.push([bound, first, margin]),
+            Width::Narrow => {
+                let ([bound, bound_other], [margin, margin_other]) = (halves(bound), halves(margin));
+                self.push([bound, first, margin, bound_other, margin_other]);
             }
-            _ => {
-                self.push([surplus, slack, other, index, claim.n - 1 - index]);
-                self.push([share - 1, liquidity - claim.min_liquidity - 1]);
+        }
+        self.check_rows(claim, single_cap, idle_cap, liquidity_cap);
+        if verdict == 0 {
+            return;
+        }
+        self.check_rejected_bounds(claim);
+        let place = [index, claim.n - 1 - index];
+        self.push(match verdict {
+            3 => [place[0], place[1], 0, 0],
+            4 => [999 - idle, 0, 0, 0],
+            5 => [0; 4],
+            _ => [place[0], place[1], share - 1, liquidity - claim.min_liquidity - 1],
+        });
+    }
+
+    fn check_rows(&mut self, claim: &Claim, single_cap: i128, idle_cap: i128, liquidity_cap: i128) {
+        let mut behind = self.total;
+        for (index, row) in claim.rows.iter().enumerate() {
+            let line = self.lines[index].clone();
+            behind -= line.weight[0];
+            let share = line.share[0];
+            let class_limit = if share == 0 { 3 } else { liquidity_cap };
+            let [weight_part, weight_other] = match self.width {
+                Width::Narrow => halves(line.weight[0]),
+                Width::Wide => [line.weight[0], 0],
+            };
+            let block = self.checked.len();
+            self.push([
+                row.utilisation,
+                10_000 - row.utilisation,
+                line.utilisation[1] * (399 - line.utilisation[1]),
+                row.volatility,
+                10_000 - row.volatility,
+                line.volatility[1] * (249 - line.volatility[1]),
+                row.liquidity * (class_limit - row.liquidity),
+                row.audit * (100 - row.audit),
+                1_000_000 - row.apy,
+                0,
+                if line.is_diversified { single_cap } else { idle_cap } - share,
+                if line.is_diversified { share - 1000 } else { share },
+                weight_part,
+            ]);
+            let weight_product = felt(line.weight[1]) * felt(line.score - line.weight[1]);
+            self.checked[block + 9] = in_range(weight_product);
+            let age = small(row.age);
+            let [novelty, rest] = line.novelty;
+            if novelty == 0 {
+                self.push([age - 658]);
+                self.checked.extend([in_range(age_shifted(row.age)), Felt::ZERO]);
+            } else {
+                self.push([age, 657 - age, rest * (72 - rest)]);
+            }
+            let product = if behind != 0 { line.share[1] * (self.total - 1 - line.share[1]) } else { 0 };
+            let is_last = index + 1 == claim.rows.len();
+            match self.width {
+                Width::Wide if is_last => {}
+                Width::Wide => self.push([product]),
+                Width::Narrow => {
+                    self.push([weight_other]);
+                    self.push(halves(product).into_iter().take(if is_last { 1 } else { 2 }));
+                }
             }
         }
     }
 
-    fn say(&mut self, chain: Felt) {
-        self.output = vec![poseidon::hash_pair(DOMAIN_TAG, chain)];
-        self.output.extend(self.claim.inputs());
-        self.output.extend(self.lines.iter().map(|line| felt(line.score)));
-        self.output.extend(self.lines.iter().map(|line| felt(line.share[0])));
-        self.output.push(felt(self.told.number()));
+    fn say(&mut self, identity: Felt) {
+        self.output = vec![identity, felt(self.told.number())];
+        self.output.extend(self.claim.header());
+        for (row, line) in self.claim.rows.iter().zip(&self.lines) {
+            self.output.push(row.protocol);
+            self.output.extend(row.numbers());
+            self.output.extend([line.score, line.share[0]].map(felt));
+        }
     }
 }
 
 /// An age that is a small number, perhaps below zero.
-fn small(age: Felt) -> i64 {
-    age.to_u64().map_or_else(|| -((-age).to_u64().unwrap() as i64), |age| age as i64)
+fn small(age: Felt) -> i128 {
+    age.to_u64().map_or_else(|| -i128::from((-age).to_u64().unwrap()), i128::from)
 }
 
 fn age_shifted(age: Felt) -> Felt {
@@ -447,8 +544,11 @@ fn in_range(value: Felt) -> Felt {
 }
 
 /// A number as the sum of two whose 16-bit parts are at most 2¹⁵; zeros for one below zero.
-fn halves(value: i64) -> [i64; 2] {
+fn halves(value: i128) -> [i128; 2] {
     let value = value.max(0);
-    let half = (0..4).map(|part| ((value >> (16 * part) & 0xffff) / 2) << (16 * part)).sum();
+    if value <= 1 << 15 {
+        return [value, 0];
+    }
+    let half = (0..7).map(|part| ((value >> (16 * part) & 0xffff) / 2) << (16 * part)).sum();
     [half, value - half]
 }

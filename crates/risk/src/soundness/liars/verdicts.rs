@@ -5,7 +5,7 @@ use ashlar_field::Felt;
 use super::{Liar, barren, claim, liar, out_of_range, told};
 use crate::{
     soundness::story::{Claim, Stage, Story, Told},
-    witness::Witness,
+    witness::{Width, Witness},
 };
 
 pub(super) fn liars() -> Vec<Liar> {
@@ -16,91 +16,106 @@ fn shared() -> Vec<Liar> {
     vec![
         liar(
             "accepted, with two diversified rows of three",
-            1417,
-            "checked[0] = diversified - min_diversification",
+            362,
+            "last.diversified = min_diversification + surplus",
             told(0, |claim| claim.min_diversification = 3),
         ),
         liar(
             "accepted, with a volatility one above the limit",
-            1421,
-            "checked[1] + checked[2] = volatility_limit - volatility_sum",
+            367,
+            "volatility_limit = last.volatility_sum + margin",
             told(0, |claim| claim.max_volatility = 3499),
         ),
         liar(
             "too few rows, with exactly as many as are asked for",
-            1436,
-            "checked[0] = min_diversification - 1 - diversified",
+            464,
+            "checked[5] = min_diversification - 1 - diversified",
             told(4, |_| ()),
         ),
         liar(
             "too volatile, where too few rows come first",
-            1449,
-            "checked[0] = diversified - min_diversification",
+            476,
+            "checked[5] = diversified - min_diversification",
             told(5, |claim| (claim.min_diversification, claim.max_volatility) = (3, 3499)),
         ),
         liar(
             "too volatile, at the limit",
-            1455,
-            "checked[1] + checked[2] = volatility_sum - volatility_limit - 1",
+            479,
+            "margin = volatility_sum - over_limit - 1",
             told(5, |claim| claim.max_volatility = 3500),
         ),
         Liar {
             name: "a share above max_single, read from the record behind".into(),
-            address: 1467,
-            source: "checked[4] = n - 1 - index".into(),
+            address: 486,
+            source: "more[5] = n - 1 - index".into(),
             witness: share_of_the_next_record(),
         },
         liar(
             "a share above max_single, which is equal to it",
-            1477,
-            "checked[0] = shares[index] - max_single - 1",
+            501,
+            "checked[5] = failing[8] - max_single - 1",
             told(3, |claim| claim.max_single = 6117),
         ),
-        liar("the verdict 7", 1485, "verdict = 6", told(7, |claim| claim.min_liquidity = 0)),
+        liar(
+            "a proposal that has nothing to share and no max_single is accepted",
+            116,
+            "verdict = 2",
+            barren(|claim| claim.max_single = 0)
+                .lying(Stage::Output, |account| account.output[1] = Felt::ZERO),
+        ),
+        liar("the verdict 7", 504, "verdict = 6", told(7, |claim| claim.min_liquidity = 0)),
         liar(
             "not liquid enough, where too few rows come first",
-            1488,
-            "checked[0] = diversified - min_diversification",
+            507,
+            "checked[5] = diversified - min_diversification",
             told(6, |claim| (claim.min_diversification, claim.min_liquidity) = (3, 0)),
         ),
         liar(
             "not liquid enough, where the volatility comes first",
-            1492,
-            "checked[1] + checked[2] = volatility_limit - volatility_sum",
+            508,
+            "margin = over_limit - volatility_sum",
             told(6, |claim| (claim.max_volatility, claim.min_liquidity) = (3499, 0)),
         ),
         liar(
             "not liquid enough, by a row without a share",
-            1497,
-            "checked[5] = shares[index] - 1",
+            512,
+            "more[6] = failing[8] - 1",
             Story::shared(claim(|claim| claim.rows[2].liquidity = 3), 6, 2),
         ),
         liar(
             "not liquid enough, in the worst class that is allowed",
-            1508,
-            "checked[6] = rows[ROW * index + 3] - min_liquidity - 1",
+            517,
+            "more[7] = failing[3] - min_liquidity - 1",
             told(6, |claim| claim.min_liquidity = 1),
         ),
     ]
 }
 
-/// The share at index n + 2 of an accepted proposal is the chain id of the record behind it.
+/// What would be the share of a fifth row is the yield of the first row in the record behind.
 fn share_of_the_next_record() -> Witness {
-    let mut witness = Story::shared(claim(|_| ()), 3, 5).tell();
-    let next = Story::shared(claim(|claim| claim.chain_id = Felt::from_u64(10_000)), 0, 0).tell();
-    let excess = witness.checked.len() - 5;
-    witness.checked[excess] = Felt::from_u64(10_000 - 9_000 - 1);
+    let mut witness = Story::shared(claim(|_| ()), 3, 4).tell();
+    let next = claim(|claim| (claim.rows[0].apy, claim.rows[1].apy) = (9_200, 5_838));
+    witness.checked[5] = Felt::from_u64(9_200 - 9_000 - 1);
+    batch([witness, Story::shared(next, 0, 0).tell()])
+}
+
+/// What would be the protocol of a fourth row is the identity of the record behind.
+fn protocol_of_the_next_record() -> Witness {
+    let next = Story::shared(claim(|_| ()), 0, 0).tell();
+    let identity = next.output[0];
+    let witness = out_of_range([14, 2, 3, 0, 0], |claim| claim.rows[0].protocol = identity).tell();
     batch([witness, next])
 }
 
 /// Several witnesses as one.
 pub(in crate::soundness) fn batch(witnesses: impl IntoIterator<Item = Witness>) -> Witness {
-    let mut all = Witness { proposals: 0, output: vec![], pedersen: vec![], checked: vec![] };
+    let mut all = Witness::empty(Width::Wide);
     for witness in witnesses {
         all.proposals += witness.proposals;
         all.output.extend(witness.output);
         all.pedersen.extend(witness.pedersen);
         all.checked.extend(witness.checked);
+        all.hints.extend(witness.hints);
     }
     all
 }
@@ -111,99 +126,81 @@ fn barren_rows() -> Vec<Liar> {
         liar(format!("{name}, where nothing is shared"), address, source, barren(change))
     };
     vec![
-        barren_row("a utilisation may be -1", 1571, "checked[0] = row[1]", |claim| {
-            claim.rows[1].utilisation = -1;
-        }),
-        barren_row("a utilisation may be 10001", 1576, "checked[1] = 10000 - row[1]", |claim| {
+        barren_row("a utilisation may be 10001", 647, "checked[0] = 10000 - row[1]", |claim| {
             claim.rows[1].utilisation = 10_001;
         }),
-        barren_row("a volatility may be -1", 1578, "checked[2] = row[2]", |claim| {
-            claim.rows[1].volatility = -1;
-        }),
-        barren_row("a volatility may be 10001", 1583, "checked[3] = 10000 - row[2]", |claim| {
+        barren_row("a volatility may be 10001", 652, "checked[1] = 10000 - row[2]", |claim| {
             claim.rows[1].volatility = 10_001;
         }),
-        barren_row("a liquidity class may be -1", 1585, "checked[4] = row[3]", |claim| {
-            claim.rows[1].liquidity = -1;
-        }),
-        barren_row("a liquidity class may be 4", 1590, "checked[5] = 3 - row[3]", |claim| {
+        barren_row("a liquidity class may be 4", 657, "checked[2] = 3 - row[3]", |claim| {
             claim.rows[1].liquidity = 4;
         }),
-        barren_row("an audit mark may be -1", 1592, "checked[6] = row[4]", |claim| {
-            claim.rows[1].audit = -1;
-        }),
-        barren_row("an audit mark may be 101", 1597, "checked[7] = 100 - row[4]", |claim| {
+        barren_row("an audit mark may be 101", 662, "checked[3] = 100 - row[4]", |claim| {
             claim.rows[1].audit = 101;
         }),
-        barren_row("an age may be a fraction", 1599, "checked[8] = row[5]", |claim| {
-            claim.rows[1].age = Felt::from_u128(1 << 112).inverse().unwrap();
+        barren_row("an age may be 65536", 666, "checked[4] = row[5] * 2 ** 112", |claim| {
+            claim.rows[1].age = Felt::from_u64(65_536);
         }),
-        barren_row(
-            "an age may be 65536",
-            1603,
-            "checked[9] = row[5] * 0x10000000000000000000000000000",
-            |claim| claim.rows[1].age = Felt::from_u64(65_536),
-        ),
-        barren_row("a row has a yield", 1606, "row[6] = 0", |claim| claim.rows[1].apy = 1),
+        barren_row("a row has a yield", 669, "row[6] = 0", |claim| claim.rows[1].apy = 1),
     ]
 }
 
 /// Scores and shares of a record that has none.
 fn silent_rows() -> Vec<Liar> {
-    const SCORES: usize = 10 + 3 * 7;
+    const SECOND_ROW: usize = 11 + 9;
     let with = |cell: usize| {
         out_of_range([2, 0, 0, 0, 0], |claim| claim.max_single = 10_001)
             .lying(Stage::Output, move |account| account.output[cell] = Felt::ONE)
     };
     vec![
-        liar("a row out of range has a score", 1549, "score[0] = 0", with(SCORES + 1)),
-        liar("a row out of range has a share", 1552, "share[0] = 0", with(SCORES + 3 + 1)),
+        liar("a row out of range has a score", 618, "row[7] = 0", with(SECOND_ROW + 7)),
+        liar("a row out of range has a share", 621, "row[8] = 0", with(SECOND_ROW + 8)),
     ]
 }
 
 /// A proposal in range as one that is not, for every reason that there is.
 fn kinds() -> Vec<Liar> {
-    let kind = |number: i64, address, source: &str, change: fn(&mut Claim)| {
+    let kind = |number: i128, address, source: &str, change: fn(&mut Claim)| {
         let story = out_of_range([number, 0, 1, 1, 0], change);
         liar(format!("out of range by kind {number}, at the bound"), address, source, story)
     };
     vec![
-        kind(0, 1662, "checked[1] = 1 - n", |claim| {
+        kind(0, 725, "checked[1] = 1 - n", |claim| {
             claim.rows.truncate(2);
             claim.n = 2;
         }),
-        kind(1, 1670, "checked[1] = n - 33", |_| ()),
-        kind(2, 1679, "checked[1] = out[MAX_SINGLE] - 10001", |claim| claim.max_single = 10_000),
-        kind(3, 1688, "checked[1] = out[MAX_VOLATILITY] - 10001", |claim| claim.max_volatility = 10_000),
-        kind(4, 1697, "checked[1] = out[MIN_LIQUIDITY] - 4", |claim| claim.min_liquidity = 3),
-        kind(5, 1705, "out[MIN_DIVERSIFICATION] = 0", |claim| claim.min_diversification = 1),
-        kind(6, 1715, "checked[1] = out[MIN_DIVERSIFICATION] - n - 1", |claim| {
+        kind(1, 733, "checked[1] = n - 33", |_| ()),
+        kind(2, 742, "checked[1] = out[MAX_SINGLE] - 10001", |claim| claim.max_single = 10_000),
+        kind(3, 751, "checked[1] = out[MAX_VOLATILITY] - 10001", |claim| claim.max_volatility = 10_000),
+        kind(4, 760, "checked[1] = out[MIN_LIQUIDITY] - 4", |claim| claim.min_liquidity = 3),
+        kind(5, 768, "out[MIN_DIVERSIFICATION] = 0", |claim| claim.min_diversification = 1),
+        kind(6, 778, "checked[1] = out[MIN_DIVERSIFICATION] - n - 1", |claim| {
             claim.min_diversification = 3;
         }),
-        kind(7, 1724, "checked[1] = out[MIN_DIVERSIFICATION] - 11", |_| ()),
-        kind(8, 1745, "checked[1] = row[1] - 10001", |claim| claim.rows[1].utilisation = 10_000),
-        kind(9, 1754, "checked[1] = row[2] - 10001", |claim| claim.rows[1].volatility = 10_000),
-        kind(10, 1763, "checked[1] = row[3] - 4", |claim| claim.rows[1].liquidity = 3),
-        kind(11, 1772, "checked[1] = row[4] - 101", |claim| claim.rows[1].audit = 100),
-        kind(12, 1781, "checked[1] = row[5] - 65536", |claim| {
+        kind(7, 787, "checked[1] = out[MIN_DIVERSIFICATION] - 11", |_| ()),
+        kind(8, 808, "checked[1] = row[1] - 10001", |claim| claim.rows[1].utilisation = 10_000),
+        kind(9, 817, "checked[1] = row[2] - 10001", |claim| claim.rows[1].volatility = 10_000),
+        kind(10, 826, "checked[1] = row[3] - 4", |claim| claim.rows[1].liquidity = 3),
+        kind(11, 835, "checked[1] = row[4] - 101", |claim| claim.rows[1].audit = 100),
+        kind(12, 844, "checked[1] = row[5] - 65536", |claim| {
             claim.rows[1].age = Felt::from_u64(65_535);
         }),
-        kind(13, 1790, "checked[1] = row[6] - 1000001", |claim| claim.rows[1].apy = 1_000_000),
+        kind(13, 853, "checked[1] = row[6] - 1000001", |claim| claim.rows[1].apy = 1_000_000),
+        Liar {
+            name: "the identity of the record behind is a protocol named before".into(),
+            address: 793,
+            source: "checked[3] = n - 1 - checked[2]".into(),
+            witness: protocol_of_the_next_record(),
+        },
         liar(
-            "a score behind the rows is a protocol named before",
-            1730,
-            "checked[3] = n - 1 - checked[2]",
-            out_of_range([14, 2, 3, 0, 0], |claim| claim.rows[0].protocol = Felt::ZERO),
-        ),
-        liar(
-            "the nonce in front of the rows is the protocol of a row",
-            1799,
+            "the chain id in front of the rows is the protocol of a row",
+            862,
             "checked[4] = checked[2] - checked[1] - 1",
-            out_of_range([14, 1, 1, 1, 0], |claim| claim.nonce = 11),
+            out_of_range([14, 1, 1, 1, 0], |claim| claim.chain_id = Felt::from_u64(11)),
         ),
         liar(
             "two rows that differ name the same protocol",
-            1808,
+            871,
             "row[0] = [row - ROW - ROW * checked[1]]",
             out_of_range([14, 0, 1, 1, 0], |_| ()),
         ),
@@ -212,10 +209,10 @@ fn kinds() -> Vec<Liar> {
 
 /// Every way to tell a verdict of a proposal with this many rows.
 pub(in crate::soundness) fn every_telling(rows: usize) -> Vec<Told> {
-    let indices = 0..rows.min(3) as i64;
+    let indices = 0..rows.min(3) as i128;
     let mut tellings = vec![Told::NothingToShare];
     for kind in 0..=15 {
-        let after = rows as i64 - 2;
+        let after = rows as i128 - 2;
         tellings.push(Told::OutOfRange([kind, 0, 1, after, 0]));
     }
     for verdict in [0, 4, 5] {
