@@ -1,6 +1,6 @@
 // The risk model: scores, shares and the verdict of allocation proposals, one output record a proposal.
 //
-// The output, the Pedersen instances and all checked numbers are written by one hint at the start; three more write the
+// The output, the Pedersen instances and all checked numbers are written by one hint at the start; two more write the
 // numbers that need no range check. Everything below only checks them. What is relied on:
 //
 // * A number read from the range-check segment lies in [0, 2^128).

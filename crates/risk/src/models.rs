@@ -107,7 +107,7 @@ pub fn run_model(proposals: &[Proposal]) -> Result<ModelRun, RiskError> {
     Ok(ModelRun { run, decisions })
 }
 
-/// A batch of more rows than this needs more steps than narrow numbers can save it: 109 steps a row at most.
+/// With more rows than this, a batch has no run of so few steps: a row takes 64 at least.
 const MAX_NARROW_ROWS: usize = NARROW_STEPS as usize / 64;
 /// Steps of a run that has room for narrow numbers only.
 const NARROW_STEPS: u64 = 4_096;

@@ -170,6 +170,9 @@ fn a_hundred_proposals_of_two_rows_fit_32768_steps() {
     let proposal = |nonce| Proposal { nonce, constraints, rows: vec![row(0), row(1)], ..example.clone() };
     let run = run_model(&(0..100).map(proposal).collect::<Vec<_>>()).unwrap();
     assert!(run.decisions.iter().all(|decision| decision.verdict == Verdict::Accepted));
-    println!("{} steps", run.run.execution.trace.len());
+    // What pads a run is its last instruction, a jump to itself.
+    let trace = &run.run.execution.trace;
+    let end = trace.last().map(|registers| registers.pc);
+    println!("{:?} of {} steps", trace.iter().position(|registers| Some(registers.pc) == end), trace.len());
     assert_eq!(run.run.execution.public_input.n_steps, 32_768);
 }

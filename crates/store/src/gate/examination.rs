@@ -298,7 +298,7 @@ mod tests {
     fn a_forged_share_is_refused_with_its_place() {
         let proposal = proposal(1);
         let mut output = output_of(&proposal);
-        let last_share = output.len() - 2;
+        let last_share = output.len() - 1;
         output[last_share] += Felt::ONE;
         let refusal = check(&proposal, &output).unwrap_err();
         assert!(

@@ -302,7 +302,7 @@ fn limbs() -> Vec<Liar> {
         liars.push(liar(name, 570, "checked[1] = number[0] * LIMB", story));
     }
     for (name, age, address, source) in [
-        ("an age is a fraction", Felt::from_u128(1 << 64).inverse().unwrap(), 567, "checked[0] = number[0]"),
+        ("an age is a fraction", Felt::from_u128(1 << 64).inverse().unwrap(), 566, "checked[0] = number[0]"),
         ("an age is 2^64", Felt::from_u128(1 << 64), 570, "checked[1] = number[0] * LIMB"),
     ] {
         liars.push(liar(name, address, source, silent(&|claim| claim.rows[1].age = age)));
