@@ -35,7 +35,7 @@ const MASK52: u64 = (1 << 52) - 1;
 
 /// A constant factor: c·2²⁶⁰ mod p in five 52-bit limbs. Its product with stored data is stored data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Multiplier([u64; 5]);
+pub struct Multiplier(pub(crate) [u64; 5]);
 
 impl Multiplier {
     /// The factor c.
@@ -50,11 +50,6 @@ impl Multiplier {
             (a[2] >> 28 | a[3] << 36) & MASK52,
             a[3] >> 16,
         ])
-    }
-
-    /// A factor with these limbs.
-    pub(crate) fn from_limbs(limbs: [u64; 5]) -> Multiplier {
-        Multiplier(limbs)
     }
 
     /// The factor in all eight lanes.
@@ -76,16 +71,11 @@ impl Multiplier {
 /// Eight elements in memory as five vectors of 52-bit limbs, ready to be multiplied: tables of constants.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Low52Group([[u64; 8]; 5]);
+pub struct Low52Group(pub(crate) [[u64; 8]; 5]);
 
 impl Low52Group {
     /// Eight zeros.
     pub const ZERO: Low52Group = Low52Group([[0; 8]; 5]);
-
-    /// Eight factors with these limbs.
-    pub(crate) fn from_limbs(limbs: [[u64; 8]; 5]) -> Low52Group {
-        Low52Group(limbs)
-    }
 
     /// Eight constant factors.
     pub fn multipliers(factors: &[Felt; 8]) -> Low52Group {

@@ -157,12 +157,12 @@ pub fn any_reduced_group() -> Group {
 
 /// Any constant factor.
 pub fn any_multiplier() -> Multiplier {
-    Multiplier::from_limbs([LIMB, LIMB, LIMB, LIMB, FACTOR_TOP].map(Interval::word))
+    Multiplier([LIMB, LIMB, LIMB, LIMB, FACTOR_TOP].map(Interval::word))
 }
 
 /// Any eight constant factors.
 pub fn any_multipliers() -> Low52Group {
-    Low52Group::from_limbs([LIMB, LIMB, LIMB, LIMB, FACTOR_TOP].map(|limb| [limb.word(); 8]))
+    Low52Group([LIMB, LIMB, LIMB, LIMB, FACTOR_TOP].map(|limb| [limb.word(); 8]))
 }
 
 impl WordLanes for Intervals {

@@ -17,7 +17,7 @@ macro_rules! prove_that {
 
 /// Any eight values below 2²⁶⁰.
 fn any_multiplicands() -> Low52Group {
-    Low52Group::from_limbs([[LIMB.word(); 8]; 5])
+    Low52Group([[LIMB.word(); 8]; 5])
 }
 
 #[test]
