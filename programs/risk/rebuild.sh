@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Rebuilds risk.json from risk.cairo; with --check compares it with the committed file instead.
 #
-# Needs python3 and, unless CAIRO_COMPILE names a cairo-compile of this version, a network that reaches PyPI.
+# Needs python3 and, unless CAIRO_COMPILE names a cairo-compile of this version, a network that reaches PyPI. Exit status:
+# 0 done, 1 different or failed, 75 the compiler cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")"
 version=0.14.0.1
@@ -14,8 +15,10 @@ if [ -z "$compile" ]; then
     # What an interrupted installation left behind is no compiler.
     if [ "$("$cache/bin/cairo-compile" --version 2>/dev/null || true)" != "cairo-compile $version" ]; then
         rm -rf "$cache"
-        python3 -m venv "$cache"
-        "$cache/bin/pip" install --quiet "cairo-lang==$version"
+        if ! { python3 -m venv "$cache" && "$cache/bin/pip" install --quiet "cairo-lang==$version"; }; then
+            echo "cairo-lang $version cannot be installed: risk.json was not compared with its source" >&2
+            exit 75
+        fi
     fi
     compile=$cache/bin/cairo-compile
 fi
