@@ -224,6 +224,7 @@ func decide(left, tables: felt*, out: felt*, pedersen: felt*, checked: felt*) ->
     // The bounds of the constraints that nothing below implies. If a row has a share and none is above max_single, then
     // max_single is not negative; if the weighted volatility is within its limit, neither is the limit; and no more rows
     // can be diversified than there are, nor more than ten. The other verdicts are in `rejected_bounds`.
+    // The number of rows is small, because the loop over them comes to its end.
     local k30 = 30;
     local k3 = 3;
     local k10000 = 10000;
