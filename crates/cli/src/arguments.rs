@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use ashlar_stark::StoragePolicy;
-use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize};
+use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize, StorageChoice};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
@@ -139,10 +138,11 @@ pub(crate) struct Security {
     #[arg(long, env = MEMORY_LIMIT_VARIABLE, hide_env = true, value_name = "SIZE", default_value_t = MemoryLimit::Available)]
     #[serde(skip)]
     pub(crate) memory_limit: MemoryLimit,
-    /// What of every column to keep in memory: one-coset (the least), two-cosets, stored; the proof is the same
-    #[arg(long, env = "ASHLAR_STORAGE", hide_env = true, value_name = "POLICY", default_value_t = StoragePolicy::default())]
+    /// What of every column to keep in memory: automatic, stored, two-cosets, one-coset (the least); the proof is the
+    /// same
+    #[arg(long, env = "ASHLAR_STORAGE", hide_env = true, value_name = "POLICY", default_value_t = StorageChoice::Automatic)]
     #[serde(skip)]
-    pub(crate) storage: StoragePolicy,
+    pub(crate) storage: StorageChoice,
 }
 
 #[derive(Clone, Debug, Args)]

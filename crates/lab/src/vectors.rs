@@ -7,10 +7,9 @@ use std::{
 
 use ashlar_cpu_air::statement::StoneVersion;
 use ashlar_field::Kernels;
-use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
-    MOST_SETTINGS_BYTES, PageZero, ProofParameters, Rates, calibrate, predict, preflight, read_json,
-    read_public_input,
+    MOST_SETTINGS_BYTES, MemoryLimit, PageZero, ProofParameters, Rates, StorageChoice, calibrate, predict,
+    preflight, read_json, read_public_input,
 };
 use serde_json::Value;
 
@@ -76,9 +75,11 @@ impl Case {
         let shape = preflight(&public, &parameters, version).ok()?;
         let page = PageZero { segments: 0, cells: 0 };
         let prediction = predict(&parameters.stark, &shape, page, rates);
+        let storage =
+            MemoryLimit::Available.storage(&prediction, StorageChoice::Automatic).unwrap_or_default();
         Some((
             prediction.cpu_seconds() + prediction.verification_seconds,
-            prediction.memory_bytes(StoragePolicy::default()) / 1e6,
+            prediction.memory_bytes(storage) / 1e6,
         ))
     }
 

@@ -1,4 +1,5 @@
-//! How much memory a proof may use: what the machine and its control groups have left, or what a person says.
+//! How much memory a proof may use: what the machine and its control groups have left, or what a person says; and what
+//! the prover therefore keeps of its columns.
 
 use std::{
     fmt, fs,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use ashlar_fault::{Code, Exit, Fault};
-use ashlar_stark::StoragePolicy;
+use ashlar_stark::{StoragePolicy, UnknownStoragePolicy};
 
 use crate::prediction::Prediction;
 
@@ -65,6 +66,37 @@ impl fmt::Display for MemoryLimit {
             MemoryLimit::Available => f.write_str("available"),
             MemoryLimit::Bytes(bytes) => write!(f, "{bytes}"),
             MemoryLimit::Unlimited => f.write_str("none"),
+        }
+    }
+}
+
+/// How the prover's [`StoragePolicy`] is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StorageChoice {
+    /// Two cosets for a proof that takes at most an eighth of the memory, one for a larger one: a small proof is quick,
+    /// and a large one leaves room for others.
+    #[default]
+    Automatic,
+    /// This one.
+    Only(StoragePolicy),
+}
+
+impl FromStr for StorageChoice {
+    type Err = UnknownStoragePolicy;
+
+    fn from_str(text: &str) -> Result<StorageChoice, UnknownStoragePolicy> {
+        match text {
+            "automatic" => Ok(StorageChoice::Automatic),
+            _ => text.parse().map(StorageChoice::Only),
+        }
+    }
+}
+
+impl fmt::Display for StorageChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StorageChoice::Automatic => f.write_str("automatic"),
+            StorageChoice::Only(policy) => policy.fmt(f),
         }
     }
 }
@@ -216,22 +248,43 @@ impl Fault for TooMuchMemory {
 }
 
 impl MemoryLimit {
-    /// Refuses a proof that is predicted to need more than it may use with this storage policy. Where the system does not say what is
-    /// available, nothing is refused.
+    /// What to keep in memory, or a refusal of a proof that is predicted to need more than it may use. Where the system
+    /// does not say what is available, nothing is refused.
     ///
     /// # Errors
-    /// [`TooMuchMemory`].
-    pub fn check(self, prediction: &Prediction, storage: StoragePolicy) -> Result<(), TooMuchMemory> {
-        let needed = prediction.memory_bytes(storage) as u64;
-        let (allowed, bound) = match self {
-            MemoryLimit::Unlimited => return Ok(()),
-            MemoryLimit::Bytes(bytes) => (bytes, MemoryBound::Person),
-            MemoryLimit::Available => match Memory::now() {
-                Some(memory) => (memory.available, memory.bound),
-                None => return Ok(()),
-            },
+    /// [`TooMuchMemory`], with the least that would do.
+    pub fn storage(
+        self,
+        prediction: &Prediction,
+        choice: StorageChoice,
+    ) -> Result<StoragePolicy, TooMuchMemory> {
+        self.storage_of(&|policy| prediction.memory_bytes(policy) as u64, choice, Memory::now())
+    }
+
+    fn storage_of(
+        self,
+        need: &dyn Fn(StoragePolicy) -> u64,
+        choice: StorageChoice,
+        memory: Option<Memory>,
+    ) -> Result<StoragePolicy, TooMuchMemory> {
+        /// What a proof that stores two cosets leaves to others: all but this part.
+        const SHARE: u64 = 8;
+        let (present, present_bound) =
+            memory.map_or((u64::MAX, MemoryBound::Machine), |memory| (memory.available, memory.bound));
+        let (room, allowed, bound) = match self {
+            MemoryLimit::Unlimited => (present, u64::MAX, MemoryBound::Person),
+            MemoryLimit::Bytes(bytes) => (bytes, bytes, MemoryBound::Person),
+            MemoryLimit::Available => (present, present, present_bound),
         };
-        if needed > allowed { Err(TooMuchMemory { needed, allowed, bound }) } else { Ok(()) }
+        let policy = match choice {
+            StorageChoice::Only(policy) => policy,
+            StorageChoice::Automatic if need(StoragePolicy::TwoCosets) <= room / SHARE => {
+                StoragePolicy::TwoCosets
+            }
+            StorageChoice::Automatic => StoragePolicy::OneCoset,
+        };
+        let needed = need(policy);
+        if needed > allowed { Err(TooMuchMemory { needed, allowed, bound }) } else { Ok(policy) }
     }
 }
 
@@ -302,5 +355,37 @@ mod tests {
         for text in ["", "GiB", "-1", "1.5GiB", "24GB", "99999999999TiB", "all"] {
             assert!(text.parse::<MemoryLimit>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn small_proofs_store_two_cosets_and_large_ones_one() {
+        let machine = Memory { limit: 24 << 30, available: 16 << 30, bound: MemoryBound::Machine };
+        let chosen = |gigabytes: u64, limit: MemoryLimit, choice: StorageChoice| {
+            let need = |policy| match policy {
+                StoragePolicy::Stored => (4 * gigabytes) << 30,
+                StoragePolicy::TwoCosets => (3 * gigabytes) << 29,
+                StoragePolicy::OneCoset => gigabytes << 30,
+            };
+            limit.storage_of(&need, choice, Some(machine))
+        };
+        let automatic = |gigabytes, limit| chosen(gigabytes, limit, StorageChoice::Automatic);
+        assert_eq!(automatic(1, MemoryLimit::Available), Ok(StoragePolicy::TwoCosets));
+        assert_eq!(automatic(2, MemoryLimit::Available), Ok(StoragePolicy::OneCoset));
+        assert_eq!(automatic(2, MemoryLimit::Bytes(64 << 30)), Ok(StoragePolicy::TwoCosets));
+        assert_eq!(automatic(40, MemoryLimit::Unlimited), Ok(StoragePolicy::OneCoset));
+        let refusal = automatic(17, MemoryLimit::Available).unwrap_err();
+        assert_eq!((refusal.needed, refusal.allowed), (17 << 30, 16 << 30));
+        let stored = StorageChoice::Only(StoragePolicy::Stored);
+        assert_eq!(chosen(4, MemoryLimit::Available, stored), Ok(StoragePolicy::Stored));
+        assert!(chosen(5, MemoryLimit::Available, stored).is_err());
+    }
+
+    #[test]
+    fn a_choice_of_storage_is_read_as_it_is_written() {
+        let only = StoragePolicy::ALL.map(StorageChoice::Only);
+        for choice in only.into_iter().chain([StorageChoice::Automatic]) {
+            assert_eq!(choice.to_string().parse(), Ok(choice));
+        }
+        assert!("everything".parse::<StorageChoice>().is_err());
     }
 }

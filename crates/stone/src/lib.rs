@@ -42,7 +42,7 @@ pub use automatic::{
     choose, fri_step_list, trace_shape,
 };
 pub use capacity::{
-    MEMORY_LIMIT_VARIABLE, Memory, MemoryBound, MemoryLimit, TooMuchMemory, UnknownMemoryLimit,
+    MEMORY_LIMIT_VARIABLE, Memory, MemoryBound, MemoryLimit, StorageChoice, TooMuchMemory, UnknownMemoryLimit,
 };
 pub use drop_in::{cpu_air_prover, cpu_air_verifier};
 pub use external::{ExternalError, ExternalProver, Scratch};

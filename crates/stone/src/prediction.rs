@@ -144,11 +144,10 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
         Phase::InteractionTrace => length * interaction * 8.0 * rates.multiplication,
         Phase::InteractionCommitment => commitment(interaction),
         // About two products a constraint on 2N points,
-        // those of the tables, which are made for each of the two cosets, and the columns on the second coset.
+        // and those of the tables, which are made for each of the two cosets.
         Phase::Constraints => {
             2.0 * length * 2.0 * shape.constraints as f64 * rates.multiplication
                 + 2.0 * shape.table_products as f64 * rates.single_multiplication
-                + (first + interaction) * transform
         }
         Phase::CompositionCommitment => commitment(2.0),
         Phase::OutOfDomain => {
@@ -173,14 +172,15 @@ fn products_for_groups(groups: f64, transform: f64) -> f64 {
         .fold(transform, f64::min)
 }
 
-/// The columns are evaluated again on the groups of rows that are opened.
+/// The columns are evaluated again on the groups of rows that are opened, in cosets that are not kept.
 fn openings(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> f64 {
     let length = f64::from(shape.log_trace_length).exp2();
     let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
     let cosets = f64::from(parameters.log_n_cosets).exp2();
     let groups = parameters.fri.n_queries as f64 / cosets;
     let products = products_for_groups(groups, f64::from(shape.log_trace_length));
-    cosets * columns * length * products * rates.multiplication
+    // Those of the two cosets that are kept are read.
+    (cosets - 2.0).max(0.0) * columns * length * products * rates.multiplication
 }
 
 /// The tree over a table of 2^`height` rows, in nanoseconds.

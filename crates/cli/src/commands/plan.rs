@@ -64,6 +64,7 @@ pub(crate) async fn run(session: &Session, arguments: Plan) -> Result<(), Failur
         blow_ups.iter().for_each(|other| text.push_str(&blow_up_text(other, other == chosen)));
     }
     session.console.text(&text)?;
+    let storage = rows.iter().find(|row| row.cheapest).map(|row| row.storage).unwrap_or_default();
     session.console.document(
         "ashlar.plan/1",
         json!({
@@ -75,7 +76,7 @@ pub(crate) async fn run(session: &Session, arguments: Plan) -> Result<(), Failur
             "rates": { "basis": rates.basis, "measured": rates.measured },
             "threads": threads(),
             "layouts": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
-            "blow_ups": blow_ups.iter().map(|other| parameters(other, arguments.security.storage)).collect::<Vec<_>>(),
+            "blow_ups": blow_ups.iter().map(|other| parameters(other, storage)).collect::<Vec<_>>(),
         }),
     )
 }
@@ -111,9 +112,11 @@ impl<'a> Row<'a> {
             }
             _ => None,
         };
-        let storage = security.storage;
-        let has_room = |chosen: &Chosen| security.memory_limit.check(&chosen.prediction, storage).is_ok();
-        let in_memory = fits.as_ref().is_none_or(|(_, _, chosen)| has_room(chosen));
+        let storage = |chosen: &Chosen| security.memory_limit.storage(&chosen.prediction, security.storage);
+        let storage = fits.as_ref().map(|(_, _, chosen)| storage(chosen));
+        let in_memory = !matches!(storage, Some(Err(_)));
+        // What does not fit is told with the least that it would take.
+        let storage = storage.and_then(Result::ok).unwrap_or(StoragePolicy::OneCoset);
         Ok(Row { planned, fits, cheapest: cheapest == Some(planned.layout), storage, in_memory })
     }
 

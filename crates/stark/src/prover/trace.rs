@@ -28,10 +28,10 @@ pub enum StoragePolicy {
     /// The whole low-degree extension. Nothing is computed twice.
     Stored,
     /// The two cosets on which the composition is evaluated; the others are evaluated again where rows are opened.
+    #[default]
     TwoCosets,
     /// One coset at a time: the second one of the composition is a transform more, and none is kept for the
     /// openings.
-    #[default]
     OneCoset,
 }
 

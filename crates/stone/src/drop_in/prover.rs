@@ -9,14 +9,14 @@ use std::{
 };
 
 use ashlar_field::Kernels;
-use ashlar_stark::{Observer, Phase, Progress, StoragePolicy};
+use ashlar_stark::{Observer, Phase, Progress};
 
 use super::{
     Failure, LOGGING, STONE_VERSION, SetupError, logs_to_stderr, run, start_threads, stone_version,
     write_output,
 };
 use crate::{
-    capacity::{MEMORY_LIMIT_VARIABLE, MemoryLimit},
+    capacity::{MEMORY_LIMIT_VARIABLE, MemoryLimit, StorageChoice},
     files::{MOST_SETTINGS_BYTES, OutputFile},
     flags::{Flag, FlagError, Flags, Help, Takes, followed_by},
     parameters::ProofParameters,
@@ -66,7 +66,7 @@ static FLAGS: [Flag; 17] = followed_by(
         Flag {
             name: "storage",
             takes: Takes::Value("POLICY"),
-            help: "what of every column to keep in memory: one-coset (default), two-cosets, stored; the proof is the same",
+            help: "what of every column to keep in memory: automatic (default), stored, two-cosets, one-coset; the proof is the same",
         },
         STONE_VERSION,
     ],
@@ -138,8 +138,9 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let shape = preflight(&public.public_input, &parameters, version)?;
     let page = PageZero { segments: 0, cells: 0 };
     let prediction = predict(&parameters.stark, &shape, page, &Rates::default_of(Kernels::current()));
-    let storage = flags.parsed("storage", "one-coset, two-cosets or stored", StoragePolicy::default())?;
-    memory_limit(flags)?.check(&prediction, storage)?;
+    let names = "automatic, stored, two-cosets or one-coset";
+    let choice = flags.parsed("storage", names, StorageChoice::Automatic)?;
+    let storage = memory_limit(flags)?.storage(&prediction, choice)?;
     parameters.stark.validate_segments(prover_config.n_tasks_per_segment())?;
     let read = read_run(public, private_path)?;
 
