@@ -73,7 +73,7 @@ impl fmt::Display for MemoryLimit {
 /// How the prover's [`StoragePolicy`] is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageChoice {
-    /// Two cosets for a proof that takes at most an eighth of the memory, one for a larger one: a small proof is quick,
+    /// Two cosets for a proof that takes at most a tenth of the memory, one for a larger one: a small proof is quick,
     /// and a large one leaves room for others.
     #[default]
     Automatic,
@@ -268,7 +268,7 @@ impl MemoryLimit {
         memory: Option<Memory>,
     ) -> Result<StoragePolicy, TooMuchMemory> {
         /// What a proof that stores two cosets leaves to others: all but this part.
-        const SHARE: u64 = 8;
+        const SHARE: u64 = 10;
         let (present, present_bound) =
             memory.map_or((u64::MAX, MemoryBound::Machine), |memory| (memory.available, memory.bound));
         let (room, allowed, bound) = match self {

@@ -210,7 +210,7 @@ fn verification(parameters: &StarkParameters, shape: &TraceShape, stream: &Strea
 /// Peak memory in bytes: the largest of what the prover has in memory while it evaluates the composition, the quotient
 /// and the layers of the low-degree test. `docs/benchmarks.md` says how close it comes.
 fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
-    const PROCESS: f64 = 8e6;
+    const PROCESS: f64 = 13e6;
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
     let traces = (shape.widths[0] + shape.widths[1]) as f64;
