@@ -45,7 +45,7 @@ use composition::Composition;
 use error::ProveError;
 use layers::{CommittedLayer, fold};
 use progress::{Observer, Phase, Progress};
-use trace::{CommitError, CommittedTrace, StoragePolicy, row_of};
+use trace::{CommitError, CommittedTrace, StoragePolicy, coset_offset, row_of};
 
 /// How to prove; none of it but `annotate` changes the result.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ pub fn prove<W: Witness>(
 /// whoever holds one coset at a time evaluates each once.
 const COMPOSITION_COSETS: [usize; 2] = [1, QUOTIENT_COSET];
 
-/// The coset on which the quotient is evaluated.
+/// The coset on which the quotient is evaluated: 3·⟨g⟩.
 const QUOTIENT_COSET: usize = 0;
 
 struct Prover<'a> {
@@ -248,7 +248,7 @@ impl Prover<'_> {
             let columns = [&mut *first, &mut *interaction]
                 .map(|trace| trace.hold_coset(position, &self.domain, kernels));
             let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
-            let shift = Felt::GENERATOR * self.domain.coset_shift(position as u64);
+            let shift = coset_offset(&self.domain, position);
             cosets[position] = compiled
                 .evaluate(&columns, &self.domain, shift, kernels, &|| !self.observer.is_cancelled())
                 .ok_or(ProveError::Cancelled { phase })?;

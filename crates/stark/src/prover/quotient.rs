@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_field::{Column, Felt, Group, Kernels};
-use ashlar_ntt::evaluate_coset;
 
 use crate::{
     air::Cell,
@@ -18,7 +17,7 @@ use crate::{
     },
     prover::{
         composition::inverse_differences,
-        rows::{Coset, MOST_GROUPS, evaluate_groups},
+        rows::{Coset, evaluate_groups},
     },
 };
 
@@ -36,21 +35,13 @@ pub(crate) fn mask_values(
         rows_of.entry(cell.column).or_default().push(cell.row % length);
     }
     // z·g^row is row bitrev(row) of the coset z·⟨g⟩.
-    let (log_length, generator) = (domain.log_trace_length, domain.trace_generator);
-    let coset = Coset { offset: point, log_length, generator };
+    let coset = Coset::new(domain, point);
     let mut values: BTreeMap<(usize, u64), Felt> = BTreeMap::new();
     for (column, rows) in rows_of {
-        let coefficients = coefficients[column];
-        let places: Vec<u64> = rows.iter().map(|&row| reverse_bits(row, log_length)).collect();
-        let groups: Vec<u64> =
-            places.iter().map(|place| place / 8).collect::<BTreeSet<u64>>().into_iter().collect();
-        let cells: Vec<Group> = if groups.len() > MOST_GROUPS {
-            let mut out = [Column::zeros(length as usize)];
-            evaluate_coset(std::slice::from_ref(coefficients), point, &mut out, kernels);
-            groups.iter().map(|&group| out[0].groups()[group as usize]).collect()
-        } else {
-            evaluate_groups(&[coefficients], &coset, &groups, kernels).concat()
-        };
+        let places: Vec<u64> = rows.iter().map(|&row| reverse_bits(row, domain.log_trace_length)).collect();
+        let groups: BTreeSet<u64> = places.iter().map(|place| place / 8).collect();
+        let groups: Vec<u64> = groups.into_iter().collect();
+        let cells = evaluate_groups(&[coefficients[column]], &coset, &groups, kernels).concat();
         let cells: BTreeMap<u64, Group> = groups.into_iter().zip(cells).collect();
         let at = |place: u64| cells[&(place / 8)].get((place % 8) as usize);
         values.extend(rows.into_iter().zip(places).map(|(row, place)| ((column, row), at(place))));

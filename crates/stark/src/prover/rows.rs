@@ -1,4 +1,5 @@
-//! The values of polynomials on some groups of eight rows of a coset, without transforming the whole coset.
+//! The values of polynomials on some groups of eight rows of a coset, without transforming the whole coset unless
+//! there are many.
 //!
 //! A transform splits X^(2d) − t² into X^d − t and X^d + t, layer by layer. As many layers as it takes to separate the
 //! groups are run, tile by tile: equal positions of all blocks. What is left of a group's block is reduced further by
@@ -13,12 +14,16 @@ use ashlar_field::{
     lanes::{LaneTask, Lanes, dispatch},
     packed::{Lazy, LazyGroup, Multiplier, Stored},
 };
+use ashlar_ntt::evaluate_coset_groups;
 use rayon::prelude::*;
 
-use crate::domain::reverse_bits;
+use crate::domain::{EvaluationDomain, reverse_bits};
 
 /// Of more groups than this, a transform of the coset is cheaper.
-pub(super) const MOST_GROUPS: usize = 384;
+const MOST_GROUPS: usize = 384;
+
+/// Columns transformed at a time.
+const BATCH: usize = 4;
 
 /// The most layers that are run.
 const MOST_LAYERS: u32 = 6;
@@ -35,14 +40,19 @@ const CHAINS: usize = 4;
 /// A coset of the rows of a trace, bit-reversed: row r is offset·g^bitrev(r).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coset {
-    pub(super) offset: Felt,
+    offset: Felt,
     /// log₂ of the number of rows, at least 3.
-    pub(super) log_length: u32,
+    log_length: u32,
     /// g, of order 2^`log_length`.
-    pub(super) generator: Felt,
+    generator: Felt,
 }
 
 impl Coset {
+    /// The rows of the trace, moved by `offset`.
+    pub(super) fn new(domain: &EvaluationDomain, offset: Felt) -> Coset {
+        Coset { offset, log_length: domain.log_trace_length, generator: domain.trace_generator }
+    }
+
     fn point(&self, row: u64) -> Felt {
         self.offset * self.generator.pow(reverse_bits(row, self.log_length))
     }
@@ -74,6 +84,10 @@ pub(super) fn evaluate_groups(
     groups: &[u64],
     kernels: Kernels,
 ) -> Vec<Vec<Group>> {
+    if groups.len() > MOST_GROUPS {
+        let batches = columns.chunks(BATCH);
+        return batches.flat_map(|columns| transformed_groups(columns, coset, groups, kernels)).collect();
+    }
     let plan = Plan::new(coset, groups);
     let positions: Vec<usize> = (0..plan.block_groups).step_by(TASK_TILES * TILE).collect();
     columns
@@ -89,6 +103,24 @@ pub(super) fn evaluate_groups(
                 .collect();
             plan.targets.iter().enumerate().map(|(index, target)| target.values(index, &parts)).collect()
         })
+        .collect()
+}
+
+/// [`evaluate_groups`] by transforms of the whole coset.
+fn transformed_groups(
+    columns: &[&Column],
+    coset: &Coset,
+    groups: &[u64],
+    kernels: Kernels,
+) -> Vec<Vec<Group>> {
+    let length = 1usize << coset.log_length;
+    let coefficients: Vec<&[Group]> = columns.iter().map(|column| column.groups()).collect();
+    let mut values: Vec<Column> = columns.iter().map(|_| Column::zeros(length)).collect();
+    let mut out: Vec<&mut [Group]> = values.iter_mut().map(Column::groups_mut).collect();
+    evaluate_coset_groups(&coefficients, length, coset.offset, &mut out, kernels);
+    values
+        .iter()
+        .map(|column| groups.iter().map(|&group| column.groups()[group as usize]).collect())
         .collect()
 }
 
@@ -273,6 +305,7 @@ mod tests {
             let columns: Vec<&Column> = columns.iter().collect();
             let generator = Felt::subgroup_generator(log_length).unwrap();
             let coset = Coset { offset: Felt::from_u64(7), log_length, generator };
+            // 2¹³ rows have more groups than are evaluated one by one.
             // All groups, every third one, the last one.
             let last = length / 8 - 1;
             let choices: [Vec<u64>; 3] = [(0..=last).collect(), (0..=last).step_by(3).collect(), vec![last]];

@@ -19,7 +19,7 @@ use crate::{
     },
     domain::{EvaluationDomain, reverse_bits},
     program::columns::swap_block_order,
-    prover::rows::{Coset, MOST_GROUPS, evaluate_groups},
+    prover::rows::{Coset, evaluate_groups},
 };
 
 /// What the prover keeps in memory, from the most to the least. The proof is the same.
@@ -108,7 +108,8 @@ impl From<HashError> for CommitError {
     }
 }
 
-fn coset_offset(domain: &EvaluationDomain, position: usize) -> Felt {
+/// The offset of the coset at this position of the tables.
+pub(crate) fn coset_offset(domain: &EvaluationDomain, position: usize) -> Felt {
     Felt::GENERATOR * domain.coset_shift(position as u64)
 }
 
@@ -204,7 +205,7 @@ impl CommittedTrace {
         opened
     }
 
-    /// Fills in groups of a coset that is not kept: a few by themselves, many by transforming the coset.
+    /// Fills in groups of a coset that is not kept.
     fn evaluate_again<'a>(
         &self,
         position: usize,
@@ -212,32 +213,14 @@ impl CommittedTrace {
         domain: &EvaluationDomain,
         kernels: Kernels,
     ) {
-        /// Columns transformed at a time.
-        const BATCH: usize = 4;
-        let mut opened: Vec<(&u64, &mut Vec<Group>)> = opened.collect();
-        let log_groups = domain.log_trace_length - 3;
-        let in_coset = |group: u64| group & ((1 << log_groups) - 1);
-        if opened.len() <= MOST_GROUPS {
-            let coset = Coset {
-                offset: coset_offset(domain, position),
-                log_length: domain.log_trace_length,
-                generator: domain.trace_generator,
-            };
-            let groups: Vec<u64> = opened.iter().map(|(group, _)| in_coset(**group)).collect();
-            let columns: Vec<&Column> = self.coefficients.iter().collect();
-            let values = evaluate_groups(&columns, &coset, &groups, kernels);
-            for (index, (_, cells)) in opened.iter_mut().enumerate() {
-                cells.extend(values.iter().map(|column| column[index]));
-            }
-            return;
-        }
-        for coefficients in self.coefficients.chunks(BATCH) {
-            let mut values = zeros(coefficients.len(), domain);
-            evaluate_coset(coefficients, coset_offset(domain, position), &mut values, kernels);
-            for (group, cells) in &mut opened {
-                let at = in_coset(**group) as usize;
-                cells.extend(values.iter().map(|column| column.groups()[at]));
-            }
+        let in_coset = (1 << (domain.log_trace_length - 3)) - 1;
+        let (groups, cells): (Vec<u64>, Vec<&mut Vec<Group>>) =
+            opened.map(|(group, cells)| (group & in_coset, cells)).unzip();
+        let coset = Coset::new(domain, coset_offset(domain, position));
+        let columns: Vec<&Column> = self.coefficients.iter().collect();
+        let values = evaluate_groups(&columns, &coset, &groups, kernels);
+        for (index, cells) in cells.into_iter().enumerate() {
+            cells.extend(values.iter().map(|column| column[index]));
         }
     }
 }
