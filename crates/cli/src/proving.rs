@@ -115,7 +115,8 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     // Another program has needs of its own, and a memory of its own to run out of.
     let limit =
         if matches!(request.provers, Provers::External(_)) { MemoryLimit::Unlimited } else { memory_limit };
-    let storage = limit.storage(&chosen.prediction, storage)?;
+    let storage = limit.storage(&chosen.prediction, storage);
+    limit.check(&chosen.prediction, storage)?;
     let trace_size = n_steps * 24 + prepared.execution.memory.len() * 40;
     let estimate =
         Estimate::new(&chosen.prediction, threads(), store.typical_latency(layout.name, n_steps).await?);

@@ -75,8 +75,7 @@ impl Case {
         let shape = preflight(&public, &parameters, version).ok()?;
         let page = PageZero { segments: 0, cells: 0 };
         let prediction = predict(&parameters.stark, &shape, page, rates);
-        let storage =
-            MemoryLimit::Available.storage(&prediction, StorageChoice::Automatic).unwrap_or_default();
+        let storage = MemoryLimit::Available.storage(&prediction, StorageChoice::Automatic);
         Some((
             prediction.cpu_seconds() + prediction.verification_seconds,
             prediction.memory_bytes(storage) / 1e6,

@@ -248,44 +248,56 @@ impl Fault for TooMuchMemory {
 }
 
 impl MemoryLimit {
-    /// What to keep in memory, or a refusal of a proof that is predicted to need more than it may use. Where the system
-    /// does not say what is available, nothing is refused.
-    ///
-    /// # Errors
-    /// [`TooMuchMemory`], with the least that would do.
-    pub fn storage(
-        self,
-        prediction: &Prediction,
-        choice: StorageChoice,
-    ) -> Result<StoragePolicy, TooMuchMemory> {
-        self.storage_of(&|policy| prediction.memory_bytes(policy) as u64, choice, Memory::now())
+    /// What to keep in memory. Whether it fits is for [`MemoryLimit::check`].
+    pub fn storage(self, prediction: &Prediction, choice: StorageChoice) -> StoragePolicy {
+        self.storage_within(Memory::now(), &|policy| needed(prediction, policy), choice)
     }
 
-    fn storage_of(
+    fn storage_within(
         self,
+        memory: Option<Memory>,
         need: &dyn Fn(StoragePolicy) -> u64,
         choice: StorageChoice,
-        memory: Option<Memory>,
-    ) -> Result<StoragePolicy, TooMuchMemory> {
+    ) -> StoragePolicy {
         /// What a proof that stores two cosets leaves to others: all but this part.
         const SHARE: u64 = 10;
-        let (present, present_bound) =
-            memory.map_or((u64::MAX, MemoryBound::Machine), |memory| (memory.available, memory.bound));
-        let (room, allowed, bound) = match self {
-            MemoryLimit::Unlimited => (present, u64::MAX, MemoryBound::Person),
-            MemoryLimit::Bytes(bytes) => (bytes, bytes, MemoryBound::Person),
-            MemoryLimit::Available => (present, present, present_bound),
+        let room = match self {
+            MemoryLimit::Bytes(bytes) => bytes,
+            MemoryLimit::Unlimited | MemoryLimit::Available => {
+                memory.map_or(u64::MAX, |memory| memory.available)
+            }
         };
-        let policy = match choice {
+        match choice {
             StorageChoice::Only(policy) => policy,
             StorageChoice::Automatic if need(StoragePolicy::TwoCosets) <= room / SHARE => {
                 StoragePolicy::TwoCosets
             }
             StorageChoice::Automatic => StoragePolicy::OneCoset,
-        };
-        let needed = need(policy);
-        if needed > allowed { Err(TooMuchMemory { needed, allowed, bound }) } else { Ok(policy) }
+        }
     }
+
+    /// Refuses a proof that is predicted to need more than it may use. Where the system does not say what is
+    /// available, nothing is refused.
+    ///
+    /// # Errors
+    /// [`TooMuchMemory`].
+    pub fn check(self, prediction: &Prediction, storage: StoragePolicy) -> Result<(), TooMuchMemory> {
+        self.check_within(Memory::now(), needed(prediction, storage))
+    }
+
+    fn check_within(self, memory: Option<Memory>, needed: u64) -> Result<(), TooMuchMemory> {
+        let (allowed, bound) = match (self, memory) {
+            (MemoryLimit::Unlimited, _) | (MemoryLimit::Available, None) => return Ok(()),
+            (MemoryLimit::Bytes(bytes), _) => (bytes, MemoryBound::Person),
+            (MemoryLimit::Available, Some(memory)) => (memory.available, memory.bound),
+        };
+        if needed > allowed { Err(TooMuchMemory { needed, allowed, bound }) } else { Ok(()) }
+    }
+}
+
+/// Predicted peak in bytes.
+fn needed(prediction: &Prediction, storage: StoragePolicy) -> u64 {
+    prediction.memory_bytes(storage) as u64
 }
 
 #[cfg(test)]
@@ -360,13 +372,14 @@ mod tests {
     #[test]
     fn small_proofs_store_two_cosets_and_large_ones_one() {
         let machine = Memory { limit: 24 << 30, available: 16 << 30, bound: MemoryBound::Machine };
-        let chosen = |gigabytes: u64, limit: MemoryLimit, choice: StorageChoice| {
-            let need = |policy| match policy {
-                StoragePolicy::Stored => (4 * gigabytes) << 30,
-                StoragePolicy::TwoCosets => (3 * gigabytes) << 29,
-                StoragePolicy::OneCoset => gigabytes << 30,
-            };
-            limit.storage_of(&need, choice, Some(machine))
+        let need = |gigabytes: u64, policy| match policy {
+            StoragePolicy::Stored => (4 * gigabytes) << 30,
+            StoragePolicy::TwoCosets => (3 * gigabytes) << 29,
+            StoragePolicy::OneCoset => gigabytes << 30,
+        };
+        let chosen = |gigabytes, limit: MemoryLimit, choice| {
+            let policy = limit.storage_within(Some(machine), &|policy| need(gigabytes, policy), choice);
+            limit.check_within(Some(machine), need(gigabytes, policy)).map(|()| policy)
         };
         let automatic = |gigabytes, limit| chosen(gigabytes, limit, StorageChoice::Automatic);
         assert_eq!(automatic(1, MemoryLimit::Available), Ok(StoragePolicy::TwoCosets));

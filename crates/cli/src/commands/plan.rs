@@ -21,6 +21,7 @@ struct Row<'a> {
     /// With its length, if the program fits.
     fits: Option<(Sizing, Target, Chosen)>,
     cheapest: bool,
+    /// What the prover would keep in memory.
     storage: StoragePolicy,
     /// Whether the memory that it needs is there.
     in_memory: bool,
@@ -112,11 +113,11 @@ impl<'a> Row<'a> {
             }
             _ => None,
         };
-        let storage = |chosen: &Chosen| security.memory_limit.storage(&chosen.prediction, security.storage);
-        let storage = fits.as_ref().map(|(_, _, chosen)| storage(chosen));
-        let in_memory = !matches!(storage, Some(Err(_)));
-        // What does not fit is told with the least that it would take.
-        let storage = storage.and_then(Result::ok).unwrap_or(StoragePolicy::OneCoset);
+        let Security { memory_limit, storage: choice, .. } = *security;
+        let prediction = fits.as_ref().map(|(_, _, chosen)| &chosen.prediction);
+        let storage =
+            prediction.map(|prediction| memory_limit.storage(prediction, choice)).unwrap_or_default();
+        let in_memory = prediction.is_none_or(|prediction| memory_limit.check(prediction, storage).is_ok());
         Ok(Row { planned, fits, cheapest: cheapest == Some(planned.layout), storage, in_memory })
     }
 

@@ -140,7 +140,9 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let prediction = predict(&parameters.stark, &shape, page, &Rates::default_of(Kernels::current()));
     let names = "automatic, stored, two-cosets or one-coset";
     let choice = flags.parsed("storage", names, StorageChoice::Automatic)?;
-    let storage = memory_limit(flags)?.storage(&prediction, choice)?;
+    let limit = memory_limit(flags)?;
+    let storage = limit.storage(&prediction, choice);
+    limit.check(&prediction, storage)?;
     parameters.stark.validate_segments(prover_config.n_tasks_per_segment())?;
     let read = read_run(public, private_path)?;
 
