@@ -40,6 +40,31 @@ pub(crate) trait PointValues {
     fn parameter(&self, index: usize) -> Option<Felt>;
 }
 
+/// What evaluating all constraints of a system at one point takes, equal parts counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Operations {
+    /// Products of two values.
+    pub products: usize,
+    /// Sums and differences.
+    pub sums: usize,
+    /// Constraints that are not skipped: each is multiplied by a random coefficient and summed.
+    pub constraints: usize,
+}
+
+impl ConstraintSystem {
+    /// What evaluating the constraints at one point takes.
+    pub fn operations(&self) -> Operations {
+        let graph = Graph::new(self);
+        let count =
+            |is: fn(&Operation) -> bool| graph.operations.iter().filter(|operation| is(operation)).count();
+        Operations {
+            products: count(|operation| matches!(operation, Operation::Product(..))),
+            sums: count(|operation| matches!(operation, Operation::Sum(..) | Operation::Difference(..))),
+            constraints: graph.roots.iter().flatten().count(),
+        }
+    }
+}
+
 impl Graph {
     pub(crate) fn new(system: &ConstraintSystem) -> Graph {
         let mut builder = Builder::default();
@@ -187,6 +212,15 @@ mod tests {
         let graph = Graph::new(&system(vec![build(), build(), commuted]));
         assert_eq!(graph.operations.len(), 5);
         assert!(graph.roots.iter().all(|&root| root == graph.roots[0]));
+    }
+
+    #[test]
+    fn operations_count_equal_parts_once_and_no_folded_or_skipped_ones() {
+        let part = || (Expression::cell(0, 0) + Expression::cell(1, 0)) * Expression::cell(0, 1);
+        let folded = part() - Expression::from(4) * Expression::from(3);
+        let mut system = system(vec![part(), part(), folded]);
+        system.constraints.push(Constraint { name: "skipped".into(), body: None });
+        assert_eq!(system.operations(), Operations { products: 1, sums: 2, constraints: 3 });
     }
 
     #[test]

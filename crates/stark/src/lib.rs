@@ -31,6 +31,7 @@ mod verifier;
 
 pub use channel::{record::ProofStatistics, scope::Scope};
 pub use error::VerifyError;
+pub use graph::Operations;
 pub use parameters::{
     FriParameters, MAX_LOG_EVALUATION_DOMAIN, MAX_QUERIES, ParametersError, StarkParameters,
 };

@@ -174,6 +174,7 @@ impl Prover<'_> {
         self.low_degree_test::<W>(&traces, quotient)?;
         let (bytes, record) = self.channel.finish();
         let (statistics, annotations) = record.finish();
+        self.observer.finished();
         Ok(Proof { bytes, statistics, annotations })
     }
 

@@ -5,7 +5,8 @@
 //! The neighbour r rows on of a whole group is then group (j + r) mod N/8, with its lanes rotated where that wraps:
 //! every access is to a whole group, and consecutive blocks read consecutive memory.
 
-use ashlar_field::{Felt, Group};
+use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_ntt::bit_reverse;
 use rayon::prelude::*;
 
 use crate::domain::reverse_bits;
@@ -22,29 +23,26 @@ pub(crate) enum ColumnData<'a> {
 /// A table that belongs to a program.
 pub(crate) enum Table {
     /// As [`ColumnData::Full`].
-    Full(Vec<Group>),
+    Full(Column),
     /// As [`ColumnData::Periodic`].
     Periodic(Vec<Felt>),
 }
 
 impl Table {
-    /// A column of N rows that repeats these values, a power of two many.
-    pub(crate) fn new(values: Vec<Felt>, length: usize) -> Table {
+    /// A column of N rows that repeats these values in bit-reversed order, a power of two many.
+    pub(crate) fn new(mut values: Column, length: usize, kernels: Kernels) -> Table {
         if values.len() <= length / 8 {
-            return Table::Periodic(values);
+            bit_reverse(&mut values, kernels);
+            return Table::Periodic(values.to_felts());
         }
-        let mut groups = vec![Group::ZERO; length / 8];
-        groups.par_iter_mut().enumerate().for_each(|(j, group)| {
-            for lane in 0..8 {
-                group.set(lane, values[(j + row_block(lane) * length / 8) % values.len()]);
-            }
-        });
-        Table::Full(groups)
+        let mut column = repeated(values, length);
+        swap_block_order(column.groups_mut());
+        Table::Full(column)
     }
 
     pub(crate) fn data(&self) -> ColumnData<'_> {
         match self {
-            Table::Full(groups) => ColumnData::Full(groups),
+            Table::Full(column) => ColumnData::Full(column.groups()),
             Table::Periodic(values) => ColumnData::Periodic(values),
         }
     }
@@ -67,6 +65,25 @@ pub(crate) fn rotated_lanes(blocks: usize) -> [u64; 8] {
 pub(crate) fn locate(group: usize, offset: u64, log_groups: u32) -> (usize, usize) {
     let at = group.wrapping_add(offset as usize);
     (at & ((1 << log_groups) - 1), (at >> log_groups) & 7)
+}
+
+/// A periodic column over `length` rows, both in bit-reversed order: every value fills neighbouring rows, because row
+/// ρ of 2ᵐ is the point bitrev(ρ), whose rest modulo 2ᵏ is in the highest k bits of ρ.
+pub(crate) fn repeated(column: Column, length: usize) -> Column {
+    let times = length / column.len().max(1);
+    if times <= 1 {
+        return column;
+    }
+    let mut out = Column::zeros(length);
+    if times < 8 {
+        (0..length).for_each(|index| out.set(index, column.get(index / times)));
+        return out;
+    }
+    out.groups_mut()
+        .par_chunks_mut(times / 8)
+        .enumerate()
+        .for_each(|(index, groups)| groups.fill(Group::splat(column.get(index))));
+    out
 }
 
 /// Takes groups from bit-reversed to block order, or back: the permutation is its own inverse.
@@ -141,8 +158,29 @@ mod tests {
     #[test]
     fn a_long_table_is_spread_over_the_lanes() {
         let values: Vec<Felt> = (0..16).map(Felt::from_u64).collect();
-        let Table::Full(groups) = Table::new(values.clone(), 32) else { panic!("period above N/8") };
-        assert_eq!(groups[3].get(5), values[(3 + row_block(5) * 4) % 16]);
-        assert!(matches!(Table::new(values, 128), Table::Periodic(_)));
+        let kernels = Kernels::current();
+        let mut reversed = Column::from_felts(&values);
+        bit_reverse(&mut reversed, kernels);
+        let Table::Full(column) = Table::new(reversed.clone(), 32, kernels) else {
+            panic!("period above N/8")
+        };
+        for (j, group) in column.groups().iter().enumerate() {
+            (0..8).for_each(|lane| assert_eq!(group.get(lane), values[(j + row_block(lane) * 4) % 16]));
+        }
+        let Table::Periodic(period) = Table::new(reversed, 128, kernels) else { panic!("period of N/8") };
+        assert_eq!(period, values);
+    }
+
+    #[test]
+    fn a_period_fills_neighbouring_rows_in_bit_reversed_order() {
+        let natural: Vec<Felt> = (0..4).map(Felt::from_u64).collect();
+        let mut short = Column::zeros(4);
+        (0..4).for_each(|row| short.set(row, natural[reverse_bits(row as u64, 2) as usize]));
+        for bits in 2..7 {
+            let long = repeated(short.clone(), 1 << bits);
+            for row in 0..1u64 << bits {
+                assert_eq!(long.get(row as usize), natural[reverse_bits(row, bits) as usize % 4]);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Random programs, on every family of kernels, against the scalar reference.
 
 use ashlar_field::{
-    Felt, Group, Kernels,
+    Column, Felt, Group, Kernels,
     lanes::{
         Portable,
         intervals::{any_group, any_multiplier},
@@ -90,7 +90,8 @@ fn every_family_of_kernels_computes_the_same_values() {
     for groups in [1usize, 2, 8, 256] {
         for round in 0..6 {
             let full = [random.groups(groups), random.groups(groups)];
-            let table = Table::new((0..8).map(|_| random.felt()).collect(), 8 * groups);
+            let table = Column::from_felts(&(0..8).map(|_| random.felt()).collect::<Vec<_>>());
+            let table = Table::new(table, 8 * groups, Kernels::Scalar);
             let columns = [ColumnData::Full(&full[0]), ColumnData::Full(&full[1]), table.data()];
             let program = random_program(&mut random, 20 + 60 * round, columns.len());
             let run = |kernels| {

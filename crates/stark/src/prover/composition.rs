@@ -14,7 +14,7 @@ use crate::{
         builder::{ProgramBuilder, Value},
         columns::{ColumnData, Table, coset_points},
     },
-    prover::tables::{inverse_vanishing_table, periodic_table, single_rows},
+    prover::tables::{VanishingTable, periodic_table, single_rows},
 };
 
 /// The compiled composition.
@@ -24,6 +24,8 @@ pub(crate) struct Composition<'a> {
     layout: ColumnLayout,
     /// The distinct row sets, in the order of their tables.
     row_sets: Vec<&'a Domain>,
+    /// What makes these tables; `None` for a set that needs none.
+    vanishing: Vec<Option<VanishingTable>>,
 }
 
 /// Where the program finds its columns: the trace's first, then these.
@@ -100,8 +102,9 @@ impl<'a> Composition<'a> {
         }
         let mut builder = compiler.builder;
         let total = total.unwrap_or_else(|| builder.constant(Felt::ZERO));
-        let row_sets = sets.iter().map(|set| set.rows).collect();
-        Some(Composition { system, program: builder.finish(total), layout, row_sets })
+        let row_sets: Vec<&Domain> = sets.iter().map(|set| set.rows).collect();
+        let vanishing = row_sets.par_iter().map(|rows| VanishingTable::new(rows, domain)).collect();
+        Some(Composition { system, program: builder.finish(total), layout, row_sets, vanishing })
     }
 
     /// The composition on the coset shift·⟨g⟩, in block order, from the trace columns there; `None` if interrupted.
@@ -125,15 +128,16 @@ impl<'a> Composition<'a> {
         let periodic: Vec<Table> = self
             .system
             .periodic
-            .iter()
-            .map(|column| Table::new(periodic_table(column, domain, shift, kernels), length))
+            .par_iter()
+            .map(|column| Table::new(periodic_table(column, domain, shift, kernels), length, kernels))
             .collect();
         let row_sets: Vec<Table> = self
-            .row_sets
-            .iter()
-            .map(|rows| {
-                let table = inverse_vanishing_table(rows, domain, shift, kernels);
-                Table::new(table.unwrap_or_else(|| vec![Felt::ONE]), length)
+            .vanishing
+            .par_iter()
+            .map(|vanishing| {
+                let one = || Column::from_felts(&[Felt::ONE]);
+                let table = vanishing.as_ref().map(|table| table.evaluate(domain, shift, kernels));
+                Table::new(table.unwrap_or_else(one), length, kernels)
             })
             .collect();
         let mut columns: Vec<ColumnData<'_>> = trace.iter().map(|column| ColumnData::Full(column)).collect();

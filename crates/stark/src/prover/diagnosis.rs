@@ -41,18 +41,24 @@ pub(crate) fn first_violation(
     kernels: Kernels,
 ) -> Option<(String, u64)> {
     let length = domain.trace_length() as usize;
+    let natural = |mut column: Column| {
+        bit_reverse(&mut column, kernels);
+        column
+    };
     let trace: Vec<Column> = coefficients
         .iter()
         .map(|coefficients| {
             let mut values = [Column::zeros(length)];
             evaluate_coset(std::slice::from_ref(*coefficients), Felt::ONE, &mut values, kernels);
-            let [mut values] = values;
-            bit_reverse(&mut values, kernels);
-            values
+            let [values] = values;
+            natural(values)
         })
         .collect();
-    let periodic: Vec<Vec<Felt>> =
-        system.periodic.iter().map(|column| periodic_table(column, domain, Felt::ONE, kernels)).collect();
+    let periodic: Vec<Vec<Felt>> = system
+        .periodic
+        .iter()
+        .map(|column| natural(periodic_table(column, domain, Felt::ONE, kernels)).to_felts())
+        .collect();
     let graph = Graph::new(system);
     (0..length).into_par_iter().find_map_first(|row| {
         let values = graph.evaluate(&Row { row, trace: &trace, periodic: &periodic, parameters })?;

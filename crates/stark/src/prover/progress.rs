@@ -81,6 +81,8 @@ pub struct Progress {
 pub trait Observer: Sync {
     /// Called at the start of every phase and between its units of work.
     fn progress(&self, progress: Progress);
+    /// Called once, when the proof's bytes are complete.
+    fn finished(&self) {}
     /// Asked between units of work (at worst once for every coset that is extended): `true` stops with
     /// [`ProveError::Cancelled`](crate::ProveError::Cancelled).
     fn is_cancelled(&self) -> bool {

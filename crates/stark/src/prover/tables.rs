@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use ashlar_field::{Column, Felt, Kernels};
-use ashlar_ntt::{bit_reverse, evaluate_coset, interpolate};
+use ashlar_ntt::{evaluate_coset, evaluate_coset_groups, interpolate};
 use rayon::prelude::*;
 
 use crate::{
     air::{Domain, PeriodicColumn, Rows},
-    domain::EvaluationDomain,
+    domain::{EvaluationDomain, reverse_bits},
+    program::columns::repeated,
 };
 
 /// More single rows than this are worth a column of their own.
@@ -25,104 +26,131 @@ pub(crate) fn single_rows(set: &Domain, length: u64) -> Domain {
     single
 }
 
-/// Π excluded / Π included at the points shift·gʲ, over all congruences but the [`single_rows`]: one period of values.
-/// `None` if there is no such congruence.
-pub(crate) fn inverse_vanishing_table(
-    rows: &Domain,
-    domain: &EvaluationDomain,
-    shift: Felt,
-    kernels: Kernels,
-) -> Option<Vec<Felt>> {
-    let single = single_rows(rows, domain.trace_length());
-    let others = |rows: &[Rows], single: &[Rows]| -> Vec<Rows> {
-        rows.iter().copied().filter(|rows| !single.contains(rows)).collect()
-    };
-    let included = others(&rows.included, &single.included);
-    let excluded = others(&rows.excluded, &single.excluded);
-    let period = included.iter().chain(&excluded).map(|rows| rows.period.max(1)).max()?;
-    let mut values = product_table(&included, domain, shift, period);
-    let mut inverses = Column::from_felts(&values);
-    ashlar_field::batch_inverse_groups(inverses.groups_mut(), kernels);
-    values = inverses.to_felts();
-    if !excluded.is_empty() {
-        let numerators = product_table(&excluded, domain, shift, period);
-        values.par_iter_mut().zip(numerators).for_each(|(value, numerator)| *value *= numerator);
-    }
-    Some(values)
+/// Π over congruences of one period p, as a polynomial in y = x^(N/p): Π (y − g^(rN/p)).
+struct Factor {
+    period: u64,
+    /// In natural order; as many as residues, and one.
+    coefficients: Vec<Felt>,
 }
 
-/// Π (x^(N/p) − g^(rN/p)) at shift·gʲ for j below `period`.
-fn product_table(rows: &[Rows], domain: &EvaluationDomain, shift: Felt, period: u64) -> Vec<Felt> {
+/// What divides the constraints of a row set, but for its [`single_rows`], ready to be evaluated on cosets.
+pub(crate) struct VanishingTable {
+    included: Vec<Factor>,
+    excluded: Vec<Factor>,
+}
+
+impl VanishingTable {
+    /// `None` if the set has no rows but single ones.
+    pub(crate) fn new(rows: &Domain, domain: &EvaluationDomain) -> Option<VanishingTable> {
+        let single = single_rows(rows, domain.trace_length());
+        let others = |rows: &[Rows], single: &[Rows]| -> Vec<Rows> {
+            rows.iter().copied().filter(|rows| !single.contains(rows)).collect()
+        };
+        let included = factors(&others(&rows.included, &single.included), domain);
+        let excluded = factors(&others(&rows.excluded, &single.excluded), domain);
+        (!included.is_empty() || !excluded.is_empty()).then_some(VanishingTable { included, excluded })
+    }
+
+    /// Π excluded / Π included at the points shift·gʲ: one period of values, in bit-reversed order.
+    pub(crate) fn evaluate(&self, domain: &EvaluationDomain, shift: Felt, kernels: Kernels) -> Column {
+        let mut values = product(&self.included, domain, shift, kernels);
+        ashlar_field::batch_inverse_groups(values.groups_mut(), kernels);
+        if self.excluded.is_empty() {
+            return values;
+        }
+        multiplied(values, product(&self.excluded, domain, shift, kernels), kernels)
+    }
+}
+
+/// The congruences by period.
+fn factors(rows: &[Rows], domain: &EvaluationDomain) -> Vec<Factor> {
     let mut residues: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for rows in rows {
         residues.entry(rows.period.max(1)).or_default().push(rows.residue);
     }
-    let mut product = vec![Felt::ONE; period as usize];
-    for (p, mut residues) in residues {
-        residues.sort_unstable();
-        let factors = residue_product(p, &residues, domain, shift);
-        product.par_iter_mut().enumerate().for_each(|(j, product)| *product *= factors[j % factors.len()]);
-    }
-    product
+    residues
+        .into_iter()
+        .map(|(period, residues)| {
+            let ratio = domain.trace_generator.pow(domain.trace_length() / period);
+            let roots: Vec<Felt> = residues.iter().map(|&residue| ratio.pow(residue)).collect();
+            Factor { period, coefficients: polynomial_with_roots(&roots) }
+        })
+        .collect()
 }
 
-/// Π (yⱼ − wʳ) over ascending residues r, at yⱼ = shift^(N/p)·wʲ for j below p, where w = g^(N/p).
-///
-/// A factor is wʳ·D(j − r) with D(j) = shift^(N/p)·wʲ − 1, so that all are one table, shifted. Keccak's row sets have
-/// hundreds of residues in runs r, r + d, r + 2d, …: the product of a run of m is made of those of powers of two, by
-/// doubling, and serves every run of that length.
-fn residue_product(p: u64, residues: &[u64], domain: &EvaluationDomain, shift: Felt) -> Vec<Felt> {
-    let exponent = domain.trace_length() / p;
-    let ratio = domain.trace_generator.pow(exponent);
-    let differences: Vec<Felt> = std::iter::successors(Some(shift.pow(exponent)), |&y| Some(y * ratio))
-        .take(p as usize)
-        .map(|y| y - Felt::ONE)
-        .collect();
-    let distance = residues.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(1).max(1);
-    let mut runs: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-    let mut rest = residues;
-    while let Some(&first) = rest.first() {
-        let run = rest.iter().zip(0..).take_while(|&(&residue, i)| residue == first + i * distance).count();
-        runs.entry(run as u64).or_default().push(first);
-        rest = &rest[run..];
+/// The coefficients of Π (y − root), in natural order. Keccak's row sets have up to some 800 roots: few enough to
+/// multiply them in one after the other.
+fn polynomial_with_roots(roots: &[Felt]) -> Vec<Felt> {
+    let mut coefficients = Vec::with_capacity(roots.len() + 1);
+    coefficients.push(Felt::ONE);
+    for &root in roots {
+        // y·C − root·C, from the highest coefficient down.
+        coefficients.push(Felt::ZERO);
+        for i in (1..coefficients.len()).rev() {
+            coefficients[i] = coefficients[i - 1] - root * coefficients[i];
+        }
+        coefficients[0] = -(root * coefficients[0]);
     }
-    let multiply_shifted = |product: &mut [Felt], table: &[Felt], by: u64| {
-        let by = (p - by % p) % p;
-        product.par_iter_mut().enumerate().for_each(|(j, product)| {
-            *product *= table[(j + by as usize) % table.len()];
+    coefficients
+}
+
+/// The product of factors at the points shift·gʲ: one period of values, in bit-reversed order.
+fn product(factors: &[Factor], domain: &EvaluationDomain, shift: Felt, kernels: Kernels) -> Column {
+    let one = Column::from_felts(&[Felt::ONE]);
+    factors
+        .iter()
+        .map(|factor| factor.evaluate(domain, shift, kernels))
+        .fold(one, |product, values| multiplied(product, values, kernels))
+}
+
+impl Factor {
+    /// log₂ of the least number of points that are transformed at once, however few the coefficients are: below, a
+    /// transform is mostly the making of its roots.
+    const MIN_LOG_BLOCK: u32 = 10;
+
+    /// At the points shift·gʲ: one period of values, in bit-reversed order.
+    ///
+    /// A polynomial of low degree is transformed in blocks: in bit-reversed order, block b of 2ᵏ rows is the coset of
+    /// ⟨w^(p/2ᵏ)⟩ with offset shift^(N/p)·w^bitrev(b), w = g^(N/p).
+    fn evaluate(&self, domain: &EvaluationDomain, shift: Felt, kernels: Kernels) -> Column {
+        let period = self.period as usize;
+        let exponent = domain.trace_length() / self.period;
+        let (offset, ratio) = (shift.pow(exponent), domain.trace_generator.pow(exponent));
+        let block = self.coefficients.len().next_power_of_two().max(1 << Self::MIN_LOG_BLOCK).min(period);
+        // yᵖ has one value on all points, so that no more than a period of coefficients is needed.
+        let wrapped = offset.pow(self.period);
+        let mut coefficients = vec![Felt::ZERO; block];
+        let mut power = Felt::ONE;
+        for part in self.coefficients.chunks(block) {
+            coefficients.iter_mut().zip(part).for_each(|(sum, &coefficient)| *sum += power * coefficient);
+            power *= wrapped;
+        }
+        let coefficients = Column::from_felts(&coefficients);
+        let mut values = Column::zeros(period);
+        let bits = (period / block).ilog2();
+        values.groups_mut().par_chunks_mut(block.div_ceil(8)).enumerate().for_each(|(index, out)| {
+            let offset = offset * ratio.pow(reverse_bits(index as u64, bits));
+            evaluate_coset_groups(&[coefficients.groups()], block, offset, &mut [out], kernels);
         });
-    };
-    // The constants wʳ of all factors together.
-    let exponents = residues.iter().fold(0, |sum, residue| (sum + residue) % p);
-    let mut product = vec![ratio.pow(exponents); p as usize];
-    for (length, starts) in runs {
-        let mut run = vec![Felt::ONE; p as usize];
-        let mut done = 0;
-        let mut power = differences.clone();
-        for bit in 0..=length.ilog2() {
-            if length >> bit & 1 == 1 {
-                multiply_shifted(&mut run, &power, done * distance);
-                done += 1 << bit;
-            }
-            if bit < length.ilog2() {
-                let half = power.clone();
-                multiply_shifted(&mut power, &half, distance << bit);
-            }
-        }
-        for first in starts {
-            multiply_shifted(&mut product, &run, first);
-        }
+        values
     }
-    product
 }
 
-/// A periodic column at the points shift·gʲ: one period of values.
+/// The product of two columns in bit-reversed order, each repeated to the length of the other.
+fn multiplied(a: Column, b: Column, kernels: Kernels) -> Column {
+    let (mut long, short) = if a.len() < b.len() { (b, a) } else { (a, b) };
+    let short = repeated(short, long.len());
+    ashlar_field::multiply_groups(long.groups_mut(), short.groups(), kernels);
+    long
+}
+
+/// A periodic column at the points shift·gʲ: one period of values, in bit-reversed order.
 pub(crate) fn periodic_table(
     column: &PeriodicColumn,
     domain: &EvaluationDomain,
     shift: Felt,
     kernels: Kernels,
-) -> Vec<Felt> {
+) -> Column {
     let mut coefficients = [Column::from_felts(&column.values)];
     interpolate(&mut coefficients, kernels);
     let period = column.period();
@@ -133,9 +161,8 @@ pub(crate) fn periodic_table(
     let mut values = [Column::zeros(period as usize)];
     let offset = shift.pow(domain.trace_length() / period.max(1));
     evaluate_coset(&[extended], offset, &mut values, kernels);
-    let [mut values] = values;
-    bit_reverse(&mut values, kernels);
-    values.to_felts()
+    let [values] = values;
+    values
 }
 
 #[cfg(test)]
@@ -151,33 +178,52 @@ mod tests {
             excluded: vec![Rows { period: 16, residue: 11 }],
         };
         let column = PeriodicColumn { values: (0..4).map(|i| Felt::from_u64(i + 9)).collect(), step: 4 };
-        let inverses = inverse_vanishing_table(&rows, &domain, shift, Kernels::current()).unwrap();
-        let periodic = periodic_table(&column, &domain, shift, Kernels::current());
+        let kernels = Kernels::current();
+        let inverses = VanishingTable::new(&rows, &domain).unwrap().evaluate(&domain, shift, kernels);
+        let periodic = periodic_table(&column, &domain, shift, kernels);
         assert_eq!((inverses.len(), periodic.len()), (16, 16));
-        for j in 0..16 {
-            let x = shift * domain.trace_generator.pow(j);
-            assert_eq!(Some(inverses[j as usize]), rows.inverse_vanishing(&domain, x));
-            assert_eq!(Some(periodic[j as usize]), column.evaluate(&domain, x));
+        for row in 0..16 {
+            let x = shift * domain.trace_generator.pow(reverse_bits(row, 4));
+            assert_eq!(Some(inverses.get(row as usize)), rows.inverse_vanishing(&domain, x));
+            assert_eq!(Some(periodic.get(row as usize)), column.evaluate(&domain, x));
         }
     }
 
     #[test]
-    fn many_single_rows_and_runs_of_residues_become_one_table() {
+    fn many_single_rows_become_one_table() {
         let domain = EvaluationDomain::new(6, 2).unwrap();
         let shift = Felt::from_u64(5);
         let congruences = |period: u64, residues: &[u64]| -> Vec<Rows> {
             residues.iter().map(|&residue| Rows { period, residue }).collect()
         };
-        // Runs at distance 2 of several lengths, single rows among them, and a second period.
         let mut included = congruences(64, &[1, 3, 5, 7, 9, 11, 13, 25, 27, 40, 50, 62]);
         included.extend(congruences(16, &[0, 4]));
         let rows = Domain { included, excluded: congruences(64, &[16, 32, 48]) };
         assert!(single_rows(&rows, 64).included.is_empty());
-        let inverses = inverse_vanishing_table(&rows, &domain, shift, Kernels::current()).unwrap();
+        let inverses =
+            VanishingTable::new(&rows, &domain).unwrap().evaluate(&domain, shift, Kernels::current());
         assert_eq!(inverses.len(), 64);
-        for j in 0..64 {
-            let x = shift * domain.trace_generator.pow(j);
-            assert_eq!(Some(inverses[j as usize]), rows.inverse_vanishing(&domain, x));
+        for row in 0..64 {
+            let x = shift * domain.trace_generator.pow(reverse_bits(row, 6));
+            assert_eq!(Some(inverses.get(row as usize)), rows.inverse_vanishing(&domain, x));
+        }
+    }
+
+    #[test]
+    fn factors_have_their_values_in_blocks_and_with_every_residue() {
+        let shift = Felt::from_u64(7);
+        let domain = EvaluationDomain::new(12, 1).unwrap();
+        // 4,096 points are four blocks of 1,024; a period of one has more coefficients than points.
+        for (period, residues) in [(4096, vec![0, 1, 77, 4095]), (8, (0..8).collect()), (1, vec![0])] {
+            let rows: Vec<Rows> = residues.into_iter().map(|residue| Rows { period, residue }).collect();
+            let set = Domain { included: rows.clone(), excluded: Vec::new() };
+            let [factor] = &factors(&rows, &domain)[..] else { panic!("one period") };
+            let values = factor.evaluate(&domain, shift, Kernels::current());
+            assert_eq!(values.len() as u64, period);
+            for row in (0..period).step_by(period.div_ceil(64) as usize) {
+                let x = shift * domain.trace_generator.pow(reverse_bits(row, period.ilog2()));
+                assert_eq!(values.get(row as usize).inverse(), set.inverse_vanishing(&domain, x));
+            }
         }
     }
 }
