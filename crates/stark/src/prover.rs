@@ -16,6 +16,8 @@ pub(crate) mod composition;
 mod diagnosis;
 pub(crate) mod error;
 mod layers;
+mod low_degree;
+mod poles;
 pub(crate) mod progress;
 mod quotient;
 mod rows;

@@ -1,11 +1,12 @@
 //! The out-of-domain values, and the quotient that ties them to the committed columns.
 //!
 //! F(x) = Σ_k β^k·(t_k(x) − y_k)/(x − z·g^row_k) + Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²). All denominators are shifts of
-//! one table: 1/(x_j − z·g^r) = g^(−r)·E_(j−r) with E_j = 1/(x_j − z). Terms of the same row offset share one.
+//! one table: 1/(x_j − z·g^r) = g^(−r)·E_(j−r) with E_j = 1/(x_j − z). Terms of the same row offset share one; a column
+//! with many terms is multiplied by the sum of its poles, which transforms make ([`poles`](super::poles)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{Column, Felt, Group, Kernels, add_groups, multiply_groups, subtract_groups};
 
 use crate::{
     air::Cell,
@@ -17,6 +18,7 @@ use crate::{
     },
     prover::{
         composition::inverse_differences,
+        poles::Poles,
         rows::{Coset, evaluate_groups},
     },
 };
@@ -49,6 +51,10 @@ pub(crate) fn mask_values(
     mask.iter().map(|cell| values[&(cell.column, cell.row % length)]).collect()
 }
 
+/// A column with more cells in the mask than this has the sum of its poles made by transforms: fewer cost less one by
+/// one. Measured; where the two ways meet depends little on the length.
+const MOST_SINGLE_POLES: usize = 8;
+
 /// The quotient on the coset shift·⟨g⟩ in block order; `None` if interrupted.
 ///
 /// `columns`: the trace columns, h₀ and h₁ there. `values`: those of the mask, then of h₀ and h₁.
@@ -64,7 +70,9 @@ pub(crate) fn evaluate(
     before_task: &(dyn Fn() -> bool + Sync),
 ) -> Option<Vec<Group>> {
     let groups = domain.trace_length() as usize / 8;
-    let program = compile(columns.len() - 2, mask, values, domain, beta);
+    let mut terms = terms(columns.len() - 2, mask, values, domain.trace_length(), beta);
+    let crowded = crowded(&mut terms, columns.len());
+    let program = compile(columns.len(), terms, domain);
     let points = coset_points(shift, domain.trace_generator, groups);
     let inverses = inverse_differences(&points, point, kernels);
     let square_inverses = inverse_differences(&points, point.square(), kernels);
@@ -72,13 +80,76 @@ pub(crate) fn evaluate(
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
     data.extend([ColumnData::Full(&inverses), ColumnData::Full(&square_inverses)]);
     let mut out = vec![Group::ZERO; groups];
-    program.run(&data, kernels, &mut out, before_task).then_some(out)
+    if !program.run(&data, kernels, &mut out, before_task) {
+        return None;
+    }
+    drop((inverses, square_inverses));
+    if crowded.is_empty() {
+        return Some(out);
+    }
+    // Σ (column − value)·pole = Σ column·pole − Σ value·pole; the values of all columns share their poles.
+    let poles = Poles::new(domain, shift, point, kernels)?;
+    let mut constants = Vec::new();
+    for (column, terms) in crowded {
+        if !before_task() {
+            return None;
+        }
+        let mut factors = Vec::new();
+        for Term { row, coefficient, value, .. } in terms {
+            let factor = coefficient * pole_scale(domain, row);
+            add_at(&mut factors, row, factor);
+            add_at(&mut constants, row, factor * value);
+        }
+        let mut sum = poles.sum(&factors, kernels);
+        multiply_groups(&mut sum, columns.get(column)?, kernels);
+        add_groups(&mut out, &sum, kernels);
+    }
+    subtract_groups(&mut out, &poles.sum(&constants, kernels), kernels);
+    Some(out)
 }
 
-/// coefficient·(column − value).
+fn add_at(sums: &mut Vec<Felt>, row: u64, term: Felt) {
+    let row = row as usize;
+    if sums.len() <= row {
+        sums.resize(row + 1, Felt::ZERO);
+    }
+    sums[row] += term;
+}
+
+/// g^(−row): what makes 1/(x − z·g^row) of 1/(x − z), `row` rows back.
+fn pole_scale(domain: &EvaluationDomain, row: u64) -> Felt {
+    domain.trace_generator.pow((domain.trace_length() - row) % domain.trace_length())
+}
+
+/// The terms of the mask and of the composition, with their powers of β.
+fn terms(trace_width: usize, mask: &[Cell], values: &[Felt], length: u64, beta: Felt) -> Vec<Term> {
+    let cells = mask.iter().map(|cell| (cell.column, cell.row % length));
+    let composition = (0..2).map(|part| (trace_width + part, 0));
+    let powers = std::iter::successors(Some(Felt::ONE), |&power| Some(power * beta));
+    cells
+        .chain(composition)
+        .zip(values)
+        .zip(powers)
+        .map(|(((column, row), &value), coefficient)| Term { coefficient, column, row, value })
+        .collect()
+}
+
+/// Takes out the terms of the columns that have many.
+fn crowded(terms: &mut Vec<Term>, columns: usize) -> BTreeMap<usize, Vec<Term>> {
+    let mut counts = vec![0; columns];
+    terms.iter().for_each(|term| counts[term.column] += 1);
+    let mut crowded: BTreeMap<usize, Vec<Term>> = BTreeMap::new();
+    for term in terms.extract_if(.., |term| counts[term.column] > MOST_SINGLE_POLES) {
+        crowded.entry(term.column).or_default().push(term);
+    }
+    crowded
+}
+
+/// coefficient·(column − value)/(x − z·g^row), or over x − z² for a part of the composition.
 struct Term {
     coefficient: Felt,
     column: usize,
+    row: u64,
     value: Felt,
 }
 
@@ -90,44 +161,28 @@ struct Pole {
     terms: Vec<Term>,
 }
 
-/// Columns: the trace, h₀, h₁, 1/(x − z), 1/(x − z²).
-fn compile(
-    trace_width: usize,
-    mask: &[Cell],
-    values: &[Felt],
-    domain: &EvaluationDomain,
-    beta: Felt,
-) -> Program {
+/// Columns: the trace, h₀, h₁ (`width` in all), 1/(x − z), 1/(x − z²).
+fn compile(width: usize, terms: Vec<Term>, domain: &EvaluationDomain) -> Program {
     let length = domain.trace_length();
     let mut builder = ProgramBuilder::default();
-    let mut terms: BTreeMap<u64, Vec<Term>> = BTreeMap::new();
-    let mut power = Felt::ONE;
-    for (cell, &value) in mask.iter().zip(values) {
-        let term = Term { coefficient: power, column: cell.column, value };
-        terms.entry(cell.row % length).or_default().push(term);
-        power *= beta;
+    // The column of inverses, and the row.
+    let mut poles: BTreeMap<(usize, u64), Vec<Term>> = BTreeMap::new();
+    for term in terms {
+        let inverses = if term.column + 2 < width { width } else { width + 1 };
+        poles.entry((inverses, term.row)).or_default().push(term);
     }
-    let composition = (0..2).zip(values.iter().skip(mask.len())).map(|(part, &value)| Term {
-        coefficient: power * beta.pow(part as u64),
-        column: trace_width + part,
-        value,
+    let poles = poles.into_iter().map(|((column, row), terms)| Pole {
+        column,
+        offset: (length - row) % length,
+        scale: pole_scale(domain, row),
+        terms,
     });
-    let mut poles: Vec<Pole> = terms
-        .into_iter()
-        .map(|(row, terms)| {
-            let offset = (length - row) % length;
-            let scale = domain.trace_generator.pow(offset);
-            Pole { column: trace_width + 2, offset, scale, terms }
-        })
-        .collect();
-    let composition = composition.collect();
-    poles.push(Pole { column: trace_width + 3, offset: 0, scale: Felt::ONE, terms: composition });
     let mut total = None;
     for Pole { column: inverse_column, offset, scale, terms } in poles {
         let mut constant = Felt::ZERO;
         let mut sum = None;
         let count = terms.len();
-        for (position, Term { coefficient, column, value }) in terms.into_iter().enumerate() {
+        for (position, Term { coefficient, column, value, .. }) in terms.into_iter().enumerate() {
             constant += coefficient * scale * value;
             let cell = builder.column(column, 0);
             builder.accumulate(coefficient * scale, cell);

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use ashlar_field::{Column, Felt, Kernels};
-use ashlar_ntt::{evaluate_coset, evaluate_coset_groups, interpolate};
-use rayon::prelude::*;
+use ashlar_ntt::{evaluate_coset, interpolate};
 
 use crate::{
     air::{Domain, PeriodicColumn, Rows},
-    domain::{EvaluationDomain, reverse_bits},
+    domain::EvaluationDomain,
     program::columns::repeated,
+    prover::low_degree::evaluate_low_degree,
 };
 
 /// More single rows than this are worth a column of their own.
@@ -104,35 +104,11 @@ fn product(factors: &[Factor], domain: &EvaluationDomain, shift: Felt, kernels: 
 }
 
 impl Factor {
-    /// log₂ of the least number of points that are transformed at once, however few the coefficients are: below, a
-    /// transform is mostly the making of its roots.
-    const MIN_LOG_BLOCK: u32 = 10;
-
     /// At the points shift·gʲ: one period of values, in bit-reversed order.
-    ///
-    /// A polynomial of low degree is transformed in blocks: in bit-reversed order, block b of 2ᵏ rows is the coset of
-    /// ⟨w^(p/2ᵏ)⟩ with offset shift^(N/p)·w^bitrev(b), w = g^(N/p).
     fn evaluate(&self, domain: &EvaluationDomain, shift: Felt, kernels: Kernels) -> Column {
-        let period = self.period as usize;
         let exponent = domain.trace_length() / self.period;
-        let (offset, ratio) = (shift.pow(exponent), domain.trace_generator.pow(exponent));
-        let block = self.coefficients.len().next_power_of_two().max(1 << Self::MIN_LOG_BLOCK).min(period);
-        // yᵖ has one value on all points, so that no more than a period of coefficients is needed.
-        let wrapped = offset.pow(self.period);
-        let mut coefficients = vec![Felt::ZERO; block];
-        let mut power = Felt::ONE;
-        for part in self.coefficients.chunks(block) {
-            coefficients.iter_mut().zip(part).for_each(|(sum, &coefficient)| *sum += power * coefficient);
-            power *= wrapped;
-        }
-        let coefficients = Column::from_felts(&coefficients);
-        let mut values = Column::zeros(period);
-        let bits = (period / block).ilog2();
-        values.groups_mut().par_chunks_mut(block.div_ceil(8)).enumerate().for_each(|(index, out)| {
-            let offset = offset * ratio.pow(reverse_bits(index as u64, bits));
-            evaluate_coset_groups(&[coefficients.groups()], block, offset, &mut [out], kernels);
-        });
-        values
+        let (offset, generator) = (shift.pow(exponent), domain.trace_generator.pow(exponent));
+        evaluate_low_degree(&self.coefficients, self.period as usize, offset, generator, kernels)
     }
 }
 
@@ -168,6 +144,7 @@ pub(crate) fn periodic_table(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reverse_bits;
 
     #[test]
     fn tables_have_the_values_of_the_verifiers_formulas() {
@@ -206,24 +183,6 @@ mod tests {
         for row in 0..64 {
             let x = shift * domain.trace_generator.pow(reverse_bits(row, 6));
             assert_eq!(Some(inverses.get(row as usize)), rows.inverse_vanishing(&domain, x));
-        }
-    }
-
-    #[test]
-    fn factors_have_their_values_in_blocks_and_with_every_residue() {
-        let shift = Felt::from_u64(7);
-        let domain = EvaluationDomain::new(12, 1).unwrap();
-        // 4,096 points are four blocks of 1,024; a period of one has more coefficients than points.
-        for (period, residues) in [(4096, vec![0, 1, 77, 4095]), (8, (0..8).collect()), (1, vec![0])] {
-            let rows: Vec<Rows> = residues.into_iter().map(|residue| Rows { period, residue }).collect();
-            let set = Domain { included: rows.clone(), excluded: Vec::new() };
-            let [factor] = &factors(&rows, &domain)[..] else { panic!("one period") };
-            let values = factor.evaluate(&domain, shift, Kernels::current());
-            assert_eq!(values.len() as u64, period);
-            for row in (0..period).step_by(period.div_ceil(64) as usize) {
-                let x = shift * domain.trace_generator.pow(reverse_bits(row, period.ilog2()));
-                assert_eq!(values.get(row as usize).inverse(), set.inverse_vanishing(&domain, x));
-            }
         }
     }
 }
