@@ -4,10 +4,7 @@
 
 use ashlar_field::{
     Column, Felt, Group, Kernels, batch_inverse_groups, dot_product, evaluate_polynomial, geometric_sequence,
-    lanes::{LaneTask, Lanes, dispatch},
-    multiply_groups,
-    packed::{LazyGroup, Low52, Low52Group},
-    prefix_products,
+    multiply_groups, prefix_products,
 };
 use divan::{Bencher, black_box, counter::ItemsCount};
 
@@ -53,40 +50,6 @@ fn scalar_add(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn scalar_inverse(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(Felt::GENERATOR).inverse());
-}
-
-/// Products without loading, carrying or storing columns: the rate of the arithmetic itself.
-struct Products<'a> {
-    factors: &'a [Low52Group],
-    out: &'a mut [LazyGroup],
-}
-
-impl LaneTask for Products<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        for (i, (factor, out)) in self.factors.iter().zip(self.out).enumerate() {
-            let other = Low52::load(l, &self.factors[self.factors.len() - 1 - i]);
-            Low52::load(l, factor).mul(l, other).store(l, out);
-        }
-    }
-}
-
-#[divan::bench(args = families())]
-fn packed_multiply(bencher: Bencher<'_, '_>, kernels: Kernels) {
-    if kernels == Kernels::Scalar {
-        return;
-    }
-    let factors: Vec<Low52Group> = column(IN_CACHE)
-        .groups()
-        .iter()
-        .map(|group| Low52Group::multipliers(&std::array::from_fn(|lane| group.get(lane))))
-        .collect();
-    let mut out = vec![LazyGroup::ZERO; factors.len()];
-    bencher
-        .counter(ItemsCount::new(IN_CACHE))
-        .bench_local(|| dispatch(kernels, Products { factors: black_box(&factors), out: &mut out }).is_ok());
 }
 
 #[divan::bench(args = families())]

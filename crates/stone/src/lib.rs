@@ -12,6 +12,7 @@
 //! | [`MemoryLimit`] | whether a proof fits, before it starts |
 //! | [`ProofFile`] | the proof file |
 //! | [`prove`] | a run to a proof that our verifier accepted |
+//! | [`Recorder`], [`Profile`] | where the time of a proof went |
 //! | [`ExternalProver`] | another prover, as a supervised child |
 //! | [`Policy`], [`verify`] | a proof against what the caller demands |
 //! | [`cpu_air_prover`], [`cpu_air_verifier`] | the stand-in programs |
@@ -29,6 +30,7 @@ mod parameters;
 mod policy;
 mod prediction;
 mod private_input;
+mod profile;
 mod proof_file;
 mod prove;
 mod prover_config;
@@ -56,6 +58,7 @@ pub use prediction::{
     HashRates, MOST_CALLDATA_FELTS, PageZero, PhaseSeconds, Prediction, Rates, TraceShape, calibrate, predict,
 };
 pub use private_input::{PrivateInputFile, private_input_from_json, private_input_to_json};
+pub use profile::{Profile, Recorder, Stage};
 pub use proof_file::ProofFile;
 pub use prove::{Echo, ProveError, ProveOptions, SelfVerification, StoneProof, preflight, prove};
 pub use prover_config::{ProverConfig, ProverConfigError};

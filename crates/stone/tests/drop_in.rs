@@ -1,6 +1,7 @@
 //! The stand-in programs as processes, as Stone's user runs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod programs;
 mod vectors;
 
 use std::{
@@ -11,50 +12,20 @@ use std::{
 };
 
 use ashlar_stone::Json;
+use programs::{INPUTS, SETTINGS, ask_for_endless_work, prover_to, verifier, working_folder};
 use vectors::{Variant, fixtures, folders, larger_set, scratch, variants};
 
-const INPUTS: [&str; 4] = ["trace.bin", "memory.bin", "air_public_input.json", "air_private_input.json"];
-const SETTINGS: [&str; 2] = ["cpu_air_params.json", "cpu_air_prover_config.json"];
-
 /// A folder with the files of a variant, those of `overlay` over them.
-fn working_folder(name: &str, variant: &Variant, overlay: Option<&Path>) -> PathBuf {
-    let folder = scratch(name);
-    for file in INPUTS {
-        fs::copy(variant.case.join(file), folder.join(file)).unwrap();
-    }
-    for file in SETTINGS {
-        fs::copy(variant.folder.join(file), folder.join(file)).unwrap();
-    }
-    if let Some(overlay) = overlay {
-        for file in INPUTS.iter().chain(&SETTINGS).filter(|file| overlay.join(file).is_file()) {
-            fs::copy(overlay.join(file), folder.join(file)).unwrap();
-        }
+fn overlaid_folder(name: &str, variant: &Variant, overlay: &Path) -> PathBuf {
+    let folder = working_folder(name, variant);
+    for file in INPUTS.iter().chain(&SETTINGS).filter(|file| overlay.join(file).is_file()) {
+        fs::copy(overlay.join(file), folder.join(file)).unwrap();
     }
     folder
 }
 
-/// The prover in a folder, with the flags that every run needs.
 fn prover(folder: &Path) -> Command {
     prover_to(folder, "proof.json")
-}
-
-fn prover_to(folder: &Path, out_file: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cpu_air_prover"));
-    command.current_dir(folder).env_remove("ASHLAR_KERNELS").args([
-        "--parameter_file=cpu_air_params.json",
-        "--prover_config_file=cpu_air_prover_config.json",
-        "--public_input_file=air_public_input.json",
-        "--private_input_file=air_private_input.json",
-        "--out_file",
-        out_file,
-    ]);
-    command
-}
-
-fn verifier(folder: &Path, proof: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cpu_air_verifier"));
-    command.current_dir(folder).env_remove("ASHLAR_KERNELS").args(["--in_file", proof]);
-    command
 }
 
 fn said(output: &Output) -> String {
@@ -68,7 +39,7 @@ fn code(output: &Output) -> Option<u16> {
 
 /// Proves a variant in a process and compares the file; then verifies it in another.
 fn assert_same_file(variant: &Variant) {
-    let folder = working_folder(&variant.name().replace('/', "-"), variant, None);
+    let folder = working_folder(&variant.name().replace('/', "-"), variant);
     let mut prover = prover(&folder);
     if variant.is_annotated() {
         prover.arg("--generate_annotations");
@@ -166,7 +137,7 @@ fn every_bad_input_is_refused_with_its_code_and_leaves_no_file() {
         let base = fixtures().join(text(&expectation, "base"));
         let variant = Variant { folder: base.join(text(&expectation, "variant")), case: base };
         let class = text(&expectation, "class");
-        let folder = working_folder(&format!("bad-{case}"), &variant, Some(&overlay));
+        let folder = overlaid_folder(&format!("bad-{case}"), &variant, &overlay);
         let before = fs::read_dir(&folder).unwrap().count();
         let output = prover(&folder).output().unwrap();
         let status = output.status.code();
@@ -202,7 +173,7 @@ fn an_inconsistent_run_gives_a_proof_that_is_rejected_only_where_verification_is
         "segment_begin",
     ] {
         let overlay = fixtures().join("bad").join(case);
-        let folder = working_folder(&format!("skipped-{case}"), &variant, Some(&overlay));
+        let folder = overlaid_folder(&format!("skipped-{case}"), &variant, &overlay);
         let output = prover(&folder).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{case}: {}", said(&output));
         assert!(!folder.join("proof.json").exists(), "{case}");
@@ -231,7 +202,7 @@ fn a_run_without_a_trace_is_refused_also_where_verification_is_skipped() {
         ("memory_value_not_reduced", 1022),
     ] {
         let overlay = fixtures().join("bad").join(case);
-        let folder = working_folder(&format!("no-trace-{case}"), &variant, Some(&overlay));
+        let folder = overlaid_folder(&format!("no-trace-{case}"), &variant, &overlay);
         let output = prover(&folder).arg("--skip_self_verification").output().unwrap();
         assert_refused(&output, 2, expected);
         assert!(!folder.join("proof.json").exists(), "{case}");
@@ -268,9 +239,7 @@ fn every_manipulated_proof_makes_the_verifier_exit_with_one() {
 
 /// The smallest case, for tests of the program around it.
 fn smallest(name: &str) -> PathBuf {
-    let case = fixtures().join("plain_512_fib");
-    let variant = Variant { folder: case.join("keccak_vf10_noann"), case };
-    working_folder(name, &variant, None)
+    working_folder(name, &programs::smallest())
 }
 
 fn assert_refused(output: &Output, exit: i32, expected: u16) {
@@ -425,15 +394,6 @@ fn the_verifier_writes_the_annotations_of_stones_prover() {
     assert!(fs::read_to_string(folder.join("lines.txt")).unwrap() == expected);
 }
 
-/// Asks for a proof of work that no machine finishes.
-fn ask_for_endless_work(folder: &Path) {
-    let path = folder.join("cpu_air_params.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let endless = text.replace("\"proof_of_work_bits\": 1", "\"proof_of_work_bits\": 60");
-    assert_ne!(text, endless);
-    fs::write(path, endless).unwrap();
-}
-
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_prover_and_leaves_no_file() {
@@ -449,4 +409,26 @@ fn an_interrupt_ends_the_prover_and_leaves_no_file() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(rest.iter().any(|line| line.starts_with("error[ASH-5053]")), "{rest:?}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), before, "a file was left behind");
+}
+
+#[test]
+fn timings_name_every_phase_and_the_timeline_is_a_picture_of_them() {
+    let folder = smallest("timings");
+    let output = prover(&folder).args(["--timings", "--timeline_file=timeline.svg"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let picture = fs::read_to_string(folder.join("timeline.svg")).unwrap();
+    assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));
+    for phase in ["input", "trace commitment", "constraints", "low-degree test", "verification", "output"] {
+        assert!(said(&output).lines().any(|line| line.starts_with(phase)), "{phase}: {}", said(&output));
+        assert!(picture.contains(phase), "{phase}");
+    }
+    assert!(fs::read(folder.join("proof.json")).unwrap() == programs::smallest().proof(), "the file differs");
+}
+
+#[test]
+fn a_timeline_that_cannot_be_written_is_found_before_the_work() {
+    let folder = smallest("timeline-unwritable");
+    ask_for_endless_work(&folder);
+    assert_refused(&prover(&folder).arg("--timeline_file=no/such/folder/t.svg").output().unwrap(), 3, 1013);
+    assert!(!folder.join("proof.json").exists());
 }

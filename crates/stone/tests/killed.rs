@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod programs;
 mod vectors;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vectors::{fixtures, scratch};
+use programs::{FLAGS, PROVER, ask_for_endless_work, program, prover_to, verifier, working_folder};
 
 const SIGKILL: i32 = 9;
 /// Sent by the kernel to a process that writes beyond its limit.
@@ -23,43 +24,25 @@ const SIGXFSZ: i32 = 25;
 
 /// A folder with the files of the smallest case.
 fn case(name: &str) -> PathBuf {
-    let folder = scratch(&format!("killed-{name}"));
-    let case = fixtures().join("plain_512_fib");
-    for file in ["trace.bin", "memory.bin", "air_public_input.json", "air_private_input.json"] {
-        fs::copy(case.join(file), folder.join(file)).unwrap();
-    }
-    for file in ["cpu_air_params.json", "cpu_air_prover_config.json"] {
-        fs::copy(case.join("keccak_vf10_noann").join(file), folder.join(file)).unwrap();
-    }
-    folder
+    working_folder(&format!("killed-{name}"), &programs::smallest())
 }
 
 /// The proof that the case has.
 fn whole_proof() -> Vec<u8> {
-    fs::read(fixtures().join("plain_512_fib/keccak_vf10_noann/proof.json")).unwrap()
+    programs::smallest().proof()
 }
 
-const FLAGS: [&str; 6] = [
-    "--parameter_file=cpu_air_params.json",
-    "--prover_config_file=cpu_air_prover_config.json",
-    "--public_input_file=air_public_input.json",
-    "--private_input_file=air_private_input.json",
-    "--out_file=proof.json",
-    "--logtostderr",
-];
-
 fn prover(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cpu_air_prover"));
-    command.current_dir(folder).args(FLAGS).stderr(Stdio::piped()).env_remove("ASHLAR_KERNELS");
+    let mut command = prover_to(folder, "proof.json");
+    command.arg("--logtostderr").stderr(Stdio::piped());
     command
 }
 
 /// The prover after some words of a shell, such as limits, which it inherits.
 fn limited_prover(folder: &Path, words: &str) -> Command {
-    let mut command = Command::new("sh");
-    let program = env!("CARGO_BIN_EXE_cpu_air_prover");
-    command.current_dir(folder).args(["-c", &format!("{words}; exec \"$0\" \"$@\""), program]).args(FLAGS);
-    command.stderr(Stdio::piped()).env_remove("ASHLAR_KERNELS");
+    let mut command = program("sh", folder);
+    command.args(["-c", &format!("{words}; exec \"$0\" \"$@\""), PROVER]).args(FLAGS);
+    command.args(["--out_file=proof.json", "--logtostderr"]).stderr(Stdio::piped());
     command
 }
 
@@ -89,8 +72,7 @@ fn assert_nothing_or_whole(folder: &Path, before: &BTreeSet<String>, what: &str)
         } else {
             assert!(!strict, "{what}: {name} was left behind");
             assert!(name.starts_with('.') && name.ends_with(".partial"), "{what}: {name}");
-            let mut verifier = Command::new(env!("CARGO_BIN_EXE_cpu_air_verifier"));
-            let refused = verifier.current_dir(folder).args(["--in_file", name]).output().unwrap();
+            let refused = verifier(folder, name).output().unwrap();
             assert!(!refused.status.success(), "{what}: {name} looks like a proof");
         }
         fs::remove_file(path).unwrap();
@@ -101,15 +83,6 @@ fn assert_nothing_or_whole(folder: &Path, before: &BTreeSet<String>, what: &str)
 fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
-}
-
-/// Asks for a proof of work that no machine finishes, so that a run surely ends before its proof.
-fn ask_for_endless_work(folder: &Path) {
-    let path = folder.join("cpu_air_params.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let endless = text.replace("\"proof_of_work_bits\": 1", "\"proof_of_work_bits\": 60");
-    assert_ne!(text, endless);
-    fs::write(path, endless).unwrap();
 }
 
 /// Runs the prover, does something when it names phase number `phase`, and returns that name and how it ended; `None` if

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// What a register holds. Inlined, so that it is compiled for the instructions of its caller.
+#[inline(always)]
+fn stored<L: WordLanes>(l: L, v: L::V) -> [u64; 8] {
+    let mut words = [0; 8];
+    l.store(v, &mut words);
+    words
+}
+
 /// Words with interesting bit patterns among random ones.
 fn words(seed: u64) -> [u64; 8] {
     const EDGES: [u64; 8] =
@@ -62,11 +70,7 @@ fn arithmetic_and_logic_on_words_have_their_meaning_in_every_lane() {
         type Output = ();
         #[inline(always)]
         fn run<L: WordLanes>(self, l: L) {
-            let out = |v: L::V| {
-                let mut words = [0; 8];
-                l.store(v, &mut words);
-                words
-            };
+            let out = |v: L::V| stored(l, v);
             for round in 0..200 {
                 let (x, y, z) = (words(3 * round), words(3 * round + 1), words(3 * round + 2));
                 let (a, b, c) = (l.load(&x), l.load(&y), l.load(&z));
@@ -111,11 +115,7 @@ fn the_operations_of_field_arithmetic_have_their_meaning_in_every_lane() {
         type Output = ();
         #[inline(always)]
         fn run<L: Lanes>(self, l: L) {
-            let out = |v: L::V| {
-                let mut words = [0; 8];
-                l.store(v, &mut words);
-                words
-            };
+            let out = |v: L::V| stored(l, v);
             const MASK: u64 = (1 << 52) - 1;
             for round in 0..200 {
                 let (x, y, z) = (words(3 * round), words(3 * round + 1), words(3 * round + 2));
@@ -156,11 +156,7 @@ fn movements_between_lanes_have_their_meaning() {
         type Output = ();
         #[inline(always)]
         fn run<L: WordLanes>(self, l: L) {
-            let out = |v: L::V| {
-                let mut words = [0; 8];
-                l.store(v, &mut words);
-                words
-            };
+            let out = |v: L::V| stored(l, v);
             for round in 0..50 {
                 let (x, y, z) = (words(3 * round), words(3 * round + 1), words(3 * round + 2));
                 let (a, b, indices) = (l.load(&x), l.load(&y), l.load(&z));

@@ -22,12 +22,13 @@ use crate::{
     parameters::ProofParameters,
     policy::Policy,
     prediction::{PageZero, Rates, predict},
+    profile::Recorder,
     prove::{Echo, ProveOptions, SelfVerification, preflight, prove},
     prover_config::ProverConfig,
     run::{read_json, read_public_input, read_run},
 };
 
-static FLAGS: [Flag; 17] = followed_by(
+static FLAGS: [Flag; 19] = followed_by(
     [
         Flag { name: "parameter_file", takes: Takes::Value("FILE"), help: "parameters of the proof" },
         Flag {
@@ -68,6 +69,12 @@ static FLAGS: [Flag; 17] = followed_by(
             takes: Takes::Value("POLICY"),
             help: "what of every column to keep in memory: automatic (default), stored, two-cosets, one-coset; the proof is the same",
         },
+        Flag {
+            name: "timings",
+            takes: Takes::Switch,
+            help: "say on standard error what every phase took, by thread",
+        },
+        Flag { name: "timeline_file", takes: Takes::Value("FILE"), help: "the same as a picture (SVG)" },
         STONE_VERSION,
     ],
     LOGGING,
@@ -91,19 +98,25 @@ pub fn cpu_air_prover(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(&Usage, &FLAGS, words, work)
 }
 
-/// Names every phase on stderr as it starts.
+/// Names every phase on stderr as it starts, and records what it takes.
 struct Log {
     to_stderr: bool,
     current: Mutex<Option<Phase>>,
+    recorder: Recorder,
 }
 
 impl Observer for Log {
     fn progress(&self, progress: Progress) {
+        self.recorder.note(progress.phase);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if self.to_stderr && *current != Some(progress.phase) {
             eprintln!("{} …", progress.phase);
             *current = Some(progress.phase);
         }
+    }
+
+    fn finished(&self) {
+        self.recorder.finished();
     }
 }
 
@@ -117,6 +130,7 @@ fn memory_limit(flags: &Flags) -> Result<MemoryLimit, Failure> {
 }
 
 fn work(flags: &Flags) -> Result<(), Failure> {
+    let recorder = Recorder::new("input");
     if flags.switch("fix_public_input")? {
         return Err(FlagError::Unsupported { name: "fix_public_input" }.into());
     }
@@ -127,6 +141,11 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let public_path = path("public_input_file")?;
     let private_path = path("private_input_file")?;
     let output = OutputFile::prepare(path("out_file")?, "proof")?;
+    let timeline = flags
+        .get("timeline_file")
+        .map(|path| OutputFile::prepare(Path::new(path), "timeline"))
+        .transpose()?;
+    let timings = flags.switch("timings")?;
     start_threads(flags.parsed("n_threads", "a number", 0)?)?;
 
     let parameter_json = read_json(parameter_path, "parameters", MOST_SETTINGS_BYTES)?;
@@ -161,8 +180,9 @@ fn work(flags: &Flags) -> Result<(), Failure> {
             proof_parameters: Some(parameter_json),
         },
     };
-    let log = Log { to_stderr: logs_to_stderr(flags)?, current: Mutex::new(None) };
+    let log = Log { to_stderr: logs_to_stderr(flags)?, current: Mutex::new(None), recorder };
     let proof = prove(read.execution, &parameters, version, options, &log)?;
+    log.recorder.begin("output");
     let verified = proof.verified;
     write_output(output, proof.file.into_json().to_stone_text().as_bytes())?;
     match verified {
@@ -174,6 +194,13 @@ fn work(flags: &Flags) -> Result<(), Failure> {
             verified.security.proven_bits
         ),
         None => eprintln!("proof written without verifying it"),
+    }
+    let profile = log.recorder.finish();
+    if timings {
+        eprint!("{profile}");
+    }
+    if let Some(timeline) = timeline {
+        write_output(timeline, profile.timeline().as_bytes())?;
     }
     Ok(())
 }
