@@ -76,10 +76,7 @@ impl Case {
         let page = PageZero { segments: 0, cells: 0 };
         let prediction = predict(&parameters.stark, &shape, page, rates);
         let storage = MemoryLimit::Available.storage(&prediction, StorageChoice::Automatic);
-        Some((
-            prediction.cpu_seconds() + prediction.verification_seconds,
-            prediction.memory_bytes(storage) / 1e6,
-        ))
+        Some((prediction.process_seconds(storage), prediction.memory_bytes(storage) / 1e6))
     }
 
     /// The reference proof.

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 
 use ashlar_field::Felt;
 
-use crate::air::{Cell, ConstraintSystem, Expression, Node};
+use crate::{
+    air::{Cell, ConstraintSystem, Expression, Node},
+    prover::quotient::MOST_SINGLE_POLES,
+};
 
 /// The index of a node.
 pub(crate) type NodeId = u32;
@@ -40,7 +43,7 @@ pub(crate) trait PointValues {
     fn parameter(&self, index: usize) -> Option<Felt>;
 }
 
-/// What evaluating all constraints of a system at one point takes, equal parts counted once.
+/// What a prover computes at every point for the constraints and the mask of a system, equal parts counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
     /// Products of two values.
@@ -49,11 +52,19 @@ pub struct Operations {
     pub sums: usize,
     /// Constraints that are not skipped: each is multiplied by a random coefficient and summed.
     pub constraints: usize,
+    /// Cells of the mask that the quotient divides by their poles one by one.
+    pub single_poles: usize,
+    /// Columns whose poles are summed by transforms, because the mask has many cells of them.
+    pub crowded_columns: usize,
 }
 
 impl ConstraintSystem {
-    /// What evaluating the constraints at one point takes.
+    /// What a prover computes at every point.
     pub fn operations(&self) -> Operations {
+        let mut cells: HashMap<usize, usize> = HashMap::new();
+        self.mask.iter().for_each(|cell| *cells.entry(cell.column).or_default() += 1);
+        let (single, crowded): (Vec<usize>, Vec<usize>) =
+            cells.into_values().partition(|cells| *cells <= MOST_SINGLE_POLES);
         let graph = Graph::new(self);
         let count =
             |is: fn(&Operation) -> bool| graph.operations.iter().filter(|operation| is(operation)).count();
@@ -61,6 +72,8 @@ impl ConstraintSystem {
             products: count(|operation| matches!(operation, Operation::Product(..))),
             sums: count(|operation| matches!(operation, Operation::Sum(..) | Operation::Difference(..))),
             constraints: graph.roots.iter().flatten().count(),
+            single_poles: single.iter().sum(),
+            crowded_columns: crowded.len(),
         }
     }
 }
@@ -220,7 +233,12 @@ mod tests {
         let folded = part() - Expression::from(4) * Expression::from(3);
         let mut system = system(vec![part(), part(), folded]);
         system.constraints.push(Constraint { name: "skipped".into(), body: None });
-        assert_eq!(system.operations(), Operations { products: 1, sums: 2, constraints: 3 });
+        let (single_poles, crowded_columns) = (3, 0);
+        let expected = Operations { products: 1, sums: 2, constraints: 3, single_poles, crowded_columns };
+        assert_eq!(system.operations(), expected);
+        system.mask.extend((0..100).map(|row| Cell { column: 1, row }));
+        let operations = system.operations();
+        assert_eq!((operations.single_poles, operations.crowded_columns), (2, 1));
     }
 
     #[test]

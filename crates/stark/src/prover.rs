@@ -19,7 +19,7 @@ mod layers;
 mod low_degree;
 mod poles;
 pub(crate) mod progress;
-mod quotient;
+pub(crate) mod quotient;
 mod rows;
 mod tables;
 pub(crate) mod trace;

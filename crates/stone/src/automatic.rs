@@ -184,43 +184,30 @@ pub fn trace_shape(layout: &Layout, n_steps: u64) -> Result<TraceShape, Statemen
 /// The dimensions of an AIR.
 pub(crate) fn shape_of(air: &CpuAir) -> TraceShape {
     let system = air.constraint_system();
-    let (table_cells, table_products) = tables(system, 1 << air.log_trace_length());
     TraceShape {
         log_trace_length: air.log_trace_length(),
         widths: air.trace_widths(),
         mask: system.mask.len(),
         constraints: system.constraints.len(),
-        table_cells,
-        table_products,
+        operations: system.operations(),
+        table_cells: table_cells(system, 1 << air.log_trace_length()),
     }
 }
 
 /// A set of more single rows than this has a table; fewer are taken one by one.
 const MOST_SINGLE_ROWS: usize = 8;
-/// Products for a cell of a table of a few congruences, and of many, as measured.
-const PRODUCTS: [u64; 2] = [4, 50];
-
-/// The tables that the prover makes once a coset, one period for every set of rows and every periodic column: their
-/// cells, and the products that making them takes.
-fn tables(system: &ConstraintSystem, length: u64) -> (u64, u64) {
+/// The cells of the tables that the prover makes once a coset, one period for every set of rows and every periodic
+/// column.
+fn table_cells(system: &ConstraintSystem, length: u64) -> u64 {
     let sets: HashSet<&Domain> =
         system.constraints.iter().filter_map(|constraint| Some(&constraint.body.as_ref()?.1)).collect();
-    let mut cells = 0;
-    let mut products = 0;
-    for set in sets {
+    let of_sets = sets.into_iter().map(|set| {
         let rows = || set.included.iter().chain(&set.excluded);
         let many = rows().filter(|rows| rows.period == length).count() > MOST_SINGLE_ROWS;
-        let period =
-            rows().map(|rows| rows.period).filter(|period| many || *period < length).max().unwrap_or(0);
-        cells += period;
-        products += period * PRODUCTS[usize::from(rows().count() > MOST_SINGLE_ROWS)];
-    }
-    for column in &system.periodic {
-        let period = column.values.len() as u64 * column.step;
-        cells += period;
-        products += period * PRODUCTS[0];
-    }
-    (cells, products)
+        rows().map(|rows| rows.period).filter(|period| many || *period < length).max().unwrap_or(0)
+    });
+    let of_columns = system.periodic.iter().map(|column| column.values.len() as u64 * column.step);
+    of_sets.chain(of_columns).sum()
 }
 
 impl TraceShape {
@@ -447,6 +434,7 @@ fn with(shape: &TraceShape, wish: &Wish, numbers: Numbers) -> ProofParameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ashlar_stark::Operations;
 
     fn shape(log_trace_length: u32) -> TraceShape {
         TraceShape {
@@ -454,8 +442,14 @@ mod tests {
             widths: [23, 2],
             mask: 201,
             constraints: 179,
+            operations: Operations {
+                products: 170,
+                sums: 400,
+                constraints: 179,
+                single_poles: 100,
+                crowded_columns: 5,
+            },
             table_cells: 100_000,
-            table_products: 400_000,
         }
     }
 

@@ -11,7 +11,7 @@ mod calibration;
 mod rates;
 mod size;
 
-use ashlar_stark::{Phase, StarkParameters, StoragePolicy};
+use ashlar_stark::{Operations, Phase, StarkParameters, StoragePolicy};
 
 pub use calibration::calibrate;
 pub use rates::{HashRates, Rates};
@@ -28,13 +28,29 @@ pub struct TraceShape {
     pub widths: [usize; 2],
     /// Out-of-domain values of trace cells.
     pub mask: usize,
-    /// Constraints.
+    /// Constraints, skipped ones included.
     pub constraints: usize,
+    /// What the prover computes at every point for constraints and mask.
+    pub operations: Operations,
     /// Cells of the tables of known values that evaluating the constraints takes, on one coset.
     pub table_cells: u64,
-    /// Products that making these tables takes, on one coset.
-    pub table_products: u64,
 }
+
+/// Operations in units of a butterfly, whose time is loads, one product and two sums: fitted to the phases of all
+/// reference proofs (`docs/benchmarks.md`). A product or sum of the constraints' programs, each on loaded operands.
+const PRODUCT: f64 = 0.65;
+const SUM: f64 = 0.48;
+/// A cell of a table: transform, inversion, order.
+const TABLE_CELL: f64 = 13.0;
+/// A pole taken by itself; what a sum of poles takes besides one transform of full length.
+const POLE: f64 = 1.5;
+const POLE_SUM: f64 = 9.0;
+/// A product of the evaluations at single points.
+const EVALUATION: f64 = 0.65;
+/// A cell of the interaction trace: products of shifted cells, and one inversion for each run of them.
+const RUNNING_PRODUCT: f64 = 8.0;
+/// What the layers of the low-degree test take beside transforms and trees: folding them.
+const LAYERS: f64 = 1.25;
 
 /// CPU seconds by phase of the prover.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,6 +85,10 @@ pub struct Prediction {
     pub phases: PhaseSeconds,
     /// CPU seconds of verifying it once.
     pub verification_seconds: f64,
+    /// CPU seconds of starting and reading a run from Stone's files.
+    pub input_seconds: f64,
+    /// CPU seconds of evaluating the columns on one more coset.
+    coset_seconds: f64,
     /// Peak memory in bytes, by position in [`StoragePolicy::ALL`].
     memory: [f64; StoragePolicy::ALL.len()],
 }
@@ -83,6 +103,13 @@ impl Prediction {
     /// CPU seconds of proving, over all threads.
     pub fn cpu_seconds(&self) -> f64 {
         self.phases.total()
+    }
+
+    /// CPU seconds of the whole process of a drop-in prover: input, proof, verification, and what the storage policy has
+    /// it compute twice.
+    pub fn process_seconds(&self, storage: StoragePolicy) -> f64 {
+        let again = if storage == StoragePolicy::OneCoset { self.coset_seconds } else { 0.0 };
+        self.input_seconds + self.cpu_seconds() + again + self.verification_seconds
     }
 
     /// Seconds of proving and verifying on this many threads. Measured runs keep two threads busy for 93 % of the
@@ -108,8 +135,26 @@ pub fn predict(
         calldata_felts: stream.calldata_felts(page),
         phases: phases(parameters, shape, rates),
         verification_seconds: verification(parameters, shape, &stream, rates) * 1e-9,
+        input_seconds: input(shape, rates) * 1e-9,
+        coset_seconds: (shape.widths[0] + shape.widths[1]) as f64 * transform(shape, rates) * 1e-9,
         memory: StoragePolicy::ALL.map(|storage| memory_bytes(parameters, shape, storage)),
     }
+}
+
+/// What a machine takes to do nothing in particular, measured in products of single elements: starting, reading the
+/// settings, building the constraints of a layout; then a share for every row of the trace.
+fn input(shape: &TraceShape, rates: &Rates) -> f64 {
+    const START: f64 = 500_000.0;
+    const CONSTRAINT: f64 = 2_000.0;
+    const ROW: f64 = 0.7;
+    let length = f64::from(shape.log_trace_length).exp2();
+    (START + CONSTRAINT * shape.constraints as f64 + ROW * length) * rates.single_multiplication
+}
+
+/// One transform of a column of the trace's length, in nanoseconds.
+fn transform(shape: &TraceShape, rates: &Rates) -> f64 {
+    let length = f64::from(shape.log_trace_length).exp2();
+    length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly
 }
 
 /// CPU seconds of every phase, with the default storage policy.
@@ -117,12 +162,12 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
     let length = f64::from(shape.log_trace_length).exp2();
     let blow_up = f64::from(parameters.log_n_cosets).exp2();
     let log_domain = shape.log_trace_length + parameters.log_n_cosets;
-    let transform = length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly;
+    let transform = transform(shape, rates);
+    let Operations { products, sums, constraints, single_poles, crowded_columns } = shape.operations;
     let [first, interaction] = shape.widths.map(|width| width as f64);
     // One inverse transform a column and one forward transform a coset.
     let commitment =
         |width: f64| width * (1.0 + blow_up) * transform + tree(parameters, &rates.batch, log_domain, width);
-    let every_mask_cell = length * shape.mask as f64 * rates.multiplication;
     let steps = &parameters.fri.fri_step_list;
     let mut low_degree = 0.0;
     let mut log_layer = log_domain.saturating_sub(steps.first().copied().unwrap_or(0));
@@ -138,23 +183,26 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
         Phase::FirstTrace => length * first * rates.trace_cell,
         Phase::FirstCommitment => commitment(first),
         // Products of shifted cells, and one inversion for each run of them.
-        Phase::InteractionTrace => length * interaction * 8.0 * rates.multiplication,
+        Phase::InteractionTrace => length * interaction * RUNNING_PRODUCT * rates.butterfly,
         Phase::InteractionCommitment => commitment(interaction),
-        // About two products a constraint on 2N points,
-        // and those of the tables, which are made for each of the two cosets.
+        // On 2N points; the tables are made for each of the two cosets.
         Phase::Constraints => {
-            2.0 * length * 2.0 * shape.constraints as f64 * rates.multiplication
-                + 2.0 * shape.table_products as f64 * rates.single_multiplication
+            let products = PRODUCT * (products + constraints) as f64 + SUM * sums as f64;
+            2.0 * (length * products + TABLE_CELL * shape.table_cells as f64) * rates.butterfly
         }
         Phase::CompositionCommitment => commitment(2.0),
         Phase::OutOfDomain => {
             let columns = first + interaction;
             let products =
                 products_for_groups(shape.mask as f64 / columns, f64::from(shape.log_trace_length));
-            length * (columns * products + 2.0) * rates.multiplication
+            length * (columns * products + 2.0) * EVALUATION * rates.butterfly
         }
-        Phase::Quotient => every_mask_cell + transform,
-        Phase::LowDegreeTest => low_degree,
+        Phase::Quotient => {
+            let sums = if crowded_columns > 0 { crowded_columns + 1 } else { 0 } as f64;
+            let by_transforms = sums * (transform + length * POLE_SUM * rates.butterfly);
+            length * single_poles as f64 * POLE * rates.butterfly + by_transforms + transform
+        }
+        Phase::LowDegreeTest => low_degree * LAYERS,
         Phase::ProofOfWork => grinding,
         Phase::Openings => openings(parameters, shape, rates),
     });
@@ -177,7 +225,7 @@ fn openings(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> 
     let groups = parameters.fri.n_queries as f64 / cosets;
     let products = products_for_groups(groups, f64::from(shape.log_trace_length));
     // Those of the two cosets that are kept are read.
-    (cosets - 2.0).max(0.0) * columns * length * products * rates.multiplication
+    (cosets - 2.0).max(0.0) * columns * length * products * EVALUATION * rates.butterfly
 }
 
 /// The tree over a table of 2^`height` rows, in nanoseconds.

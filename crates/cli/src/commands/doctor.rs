@@ -163,11 +163,11 @@ fn memory() -> Check {
 fn rates(session: &Session) -> Check {
     let rates = session.rates();
     let found = format!(
-        "{}: product {:.1} ns, butterfly {:.1} ns, Poseidon {:.0} ns, BLAKE2s {:.0} ns",
+        "{}: butterfly {:.1} ns, Poseidon {:.0} ns, Keccak {:.0} ns, BLAKE2s {:.0} ns",
         rates.basis,
-        rates.rates.multiplication,
         rates.rates.butterfly,
         rates.rates.batch.poseidon,
+        rates.rates.batch.keccak,
         rates.rates.batch.blake
     );
     if rates.measured {

@@ -4,7 +4,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use ashlar_field::{Column, Felt, Kernels, multiply_groups};
+use ashlar_field::{Column, Felt, Kernels};
 use ashlar_hash::{CommitmentHash, Digest, ProofOfWorkHash, blake2s256, find_nonce, keccak256, poseidon};
 use ashlar_ntt::evaluate_coset;
 use rustix::time::{ClockId, clock_gettime};
@@ -37,7 +37,6 @@ pub fn calibrate(kernels: Kernels) -> Rates {
     });
     Rates {
         butterfly: butterfly(kernels),
-        multiplication: multiplication(kernels),
         single_multiplication,
         // Making a trace is work of the same kind; it cannot be measured without a run.
         trace_cell: default.trace_cell * single_multiplication / default.single_multiplication,
@@ -101,20 +100,6 @@ fn butterfly(kernels: Kernels) -> f64 {
     let elapsed = fastest(|| evaluate_coset(&coefficients, Felt::GENERATOR, &mut values, kernels));
     let butterflies = f64::from(LOG_LENGTH) * f64::from(LOG_LENGTH - 1).exp2();
     each(elapsed, coefficients.len() as f64 * butterflies)
-}
-
-fn multiplication(kernels: Kernels) -> f64 {
-    let factors = columns();
-    let elapsed = fastest(|| {
-        rayon::broadcast(|context| {
-            for column in factors.iter().skip(context.index() * COLUMNS).take(COLUMNS) {
-                let mut product = column.clone();
-                multiply_groups(product.groups_mut(), column.groups(), kernels);
-                black_box(&product);
-            }
-        });
-    });
-    each(elapsed, factors.len() as f64 * f64::from(LOG_LENGTH).exp2())
 }
 
 /// Nanoseconds of one block or permutation, from hashing rows of eight cells.

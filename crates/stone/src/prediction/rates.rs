@@ -25,8 +25,6 @@ pub struct HashRates {
 pub struct Rates {
     /// A butterfly of a transform.
     pub butterfly: f64,
-    /// A product in a column.
-    pub multiplication: f64,
     /// A product of two elements by themselves.
     pub single_multiplication: f64,
     /// A cell of the first trace, made from the run.
@@ -76,7 +74,6 @@ impl Rates {
         match kernels {
             Kernels::Scalar => Rates {
                 butterfly: 20.0,
-                multiplication: 16.0,
                 single_multiplication: 30.0,
                 trace_cell: 60.0,
                 batch: SINGLE,
@@ -92,7 +89,6 @@ impl Rates {
             },
             Kernels::Portable | Kernels::Avx512 => Rates {
                 butterfly: 6.0,
-                multiplication: 5.0,
                 single_multiplication: 30.0,
                 trace_cell: 60.0,
                 batch: HashRates { keccak: 90.0, blake: 25.0, poseidon: 1800.0, ..SINGLE },
@@ -102,7 +98,6 @@ impl Rates {
             },
             Kernels::Avx512Ifma => Rates {
                 butterfly: 3.5,
-                multiplication: 2.6,
                 single_multiplication: 30.0,
                 trace_cell: 60.0,
                 batch: HashRates { keccak: 70.0, blake: 20.0, poseidon: 800.0, ..SINGLE },
@@ -126,7 +121,6 @@ impl Rates {
         let hashes = |hashes: &HashRates| [hashes.keccak, hashes.blake, hashes.poseidon, hashes.pedersen];
         let others = [
             self.butterfly,
-            self.multiplication,
             self.single_multiplication,
             self.trace_cell,
             self.nonce_keccak,

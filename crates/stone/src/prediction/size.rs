@@ -123,7 +123,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use ashlar_hash::{CommitmentHash, ProofOfWorkHash};
-    use ashlar_stark::FriParameters;
+    use ashlar_stark::{FriParameters, Operations};
 
     use super::*;
     use crate::fri_step_list;
@@ -159,8 +159,8 @@ mod tests {
                     widths: [7, 3],
                     mask: 133,
                     constraints: 93,
+                    operations: Operations::default(),
                     table_cells: 0,
-                    table_products: 0,
                 };
                 let parameters = StarkParameters {
                     log_n_cosets,
