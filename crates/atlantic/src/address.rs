@@ -146,6 +146,10 @@ impl ArtefactAddress {
         query: &QueryId,
         name: &str,
     ) -> Result<ArtefactAddress, Error> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
+            return Err(Error::ArtefactHost { got: shown(name) });
+        }
         ArtefactAddress::from_answer(
             &host.at(&format!("/queries/{query}/{name}")),
             std::slice::from_ref(host),
