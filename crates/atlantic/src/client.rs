@@ -67,6 +67,12 @@ pub struct Client {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// Threads share a client.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Client>();
+};
+
 /// A submission that the service has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {

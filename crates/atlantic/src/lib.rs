@@ -15,6 +15,34 @@
 //! | `class`, `error` | [`Class`]: whose fault a failure is and what to do; [`Error`] |
 //! | `contract` | [`ContractReport`]: an OpenAPI document beside what this client assumes |
 //!
+//! ```no_run
+//! use std::{ops::ControlFlow, path::Path, time::Duration};
+//!
+//! use ashlar_atlantic::*;
+//! # fn prove(run: ExpectedRun) -> Result<(), Error> {
+//! let key = ApiKey::new("the account's key, from the environment")?;
+//! let client = Client::new(Settings::new(Address::parse("staging")?, Some(key), "this installation's id"));
+//! let form = Form {
+//!     pie_file: Some(Attachment::from_file(Path::new("run.zip"), ZIP)?),
+//!     declared_job_size: Some(declared_size(2_000_000, &[])),
+//!     result: Some(Goal::ProofGeneration),
+//!     ..Form::default()
+//! };
+//! // The fact and the deduplication id belong on record before anything is sent.
+//! let (expected, found_by) = (run.fact(), client.dedup_id(&form, 0));
+//! let receipt = client.submit(&form, 0)?;
+//! let two_hours = Polling::until(Duration::from_secs(7200));
+//! let look = client.wait(&receipt.query, two_hours, &mut |_| ControlFlow::Continue(()))?;
+//! let claim = examine(&look.answer, None, &run, &Bootloaders::recorded())?;
+//! if claim.evidence == Evidence::ProofFile {
+//!     let address = client.artefact(&look.answer, "proof.json")?;
+//!     client.download(&address, Path::new("proof.json"))?; // and now our verifier decides
+//! }
+//! # let _ = (expected, found_by);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What the service says is no evidence. [`examine`] refuses what contradicts the facts computed here; the rest is a
 //! [`Claim`], which a verifier or a chain must confirm.
 #![forbid(unsafe_code)]
