@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// The rooms from the ground up. Crates at the top (the programs) may use everything.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 16] = [
     "ashlar-fault",
     "ashlar-field",
     "ashlar-curve",
@@ -17,6 +17,8 @@ const ORDER: [&str; 14] = [
     "ashlar-cairo",
     "ashlar-risk",
     "ashlar-store",
+    "ashlar-atlantic",
+    "ashlar-atlantic-mock",
     "ashlar",
     "ashlar-lab",
     "xtask",

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// What was proven, and what became of it
     #[command(subcommand)]
     Jobs(Jobs),
+    /// The managed proving service: its contract, and what became of a query
+    #[command(subcommand)]
+    Atlantic(Atlantic),
     /// Check this machine: ok, warn or fail, with the remedy
     Doctor {
         /// Measure how fast it is (some seconds) and predict from that from now on
@@ -308,5 +311,24 @@ pub(crate) enum Jobs {
         /// The folder
         #[arg(long, short, value_name = "DIR")]
         out: PathBuf,
+    },
+}
+
+/// Herodotus' Atlantic. The key is read from the environment variable `ATLANTIC_API_KEY` alone: a flag would show it to
+/// everybody who lists processes, and a file that was only found could send it elsewhere.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Atlantic {
+    /// Compare the service's OpenAPI document with what this version assumes: exit 0 if it can work with it, 1 if not
+    ContractCheck {
+        /// The document, as JSON; the service is said to serve it at /docs/json
+        file: PathBuf,
+    },
+    /// What the service says about a query; nothing of it is evidence
+    Show {
+        /// The query's id
+        query: String,
+        /// production, staging, or an address; https, or http to this machine
+        #[arg(long, env = "ASHLAR_ATLANTIC_HOST", value_name = "HOST", default_value = "production")]
+        host: String,
     },
 }

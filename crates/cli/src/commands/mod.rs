@@ -1,6 +1,7 @@
 //! One module a verb.
 
 mod allocate;
+mod atlantic;
 mod doctor;
 mod explain;
 mod gate_report;
@@ -21,6 +22,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Verify(arguments) => verify::run(session, &arguments),
         Command::Plan(arguments) => plan::run(session, arguments).await,
         Command::Jobs(verb) => jobs::run(session, verb).await,
+        Command::Atlantic(verb) => atlantic::run(session, verb).await,
         Command::Doctor { calibrate } => doctor::run(session, calibrate).await,
         Command::Explain { code } => explain::run(session, code.as_deref()),
         Command::Completions { shell } => manual::completions(session, shell),
