@@ -1,0 +1,85 @@
+//! Proofs made on this machine: by this program, or by another one with Stone's flags and files.
+
+use std::path::PathBuf;
+
+use ashlar_stone::Rates;
+use ashlar_store::{Lane, ProofSource};
+
+use super::{Backend, Unable};
+use crate::{Forecast, RunSize, Submission};
+
+/// The prover of this workspace, in a child process of this program.
+#[derive(Clone, Debug)]
+pub struct StoneLocal {
+    /// How fast this machine is.
+    pub rates: Rates,
+    /// The memory that the largest worker may use, in bytes.
+    pub most_bytes: u64,
+}
+
+impl Backend for StoneLocal {
+    fn source(&self) -> ProofSource {
+        ProofSource::StoneLocal
+    }
+
+    fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+        let forecast = here(submission, size, &self.rates)?;
+        let (needs_bytes, most_bytes) = (forecast.memory_bytes, self.most_bytes);
+        if needs_bytes > most_bytes {
+            Err(Unable::TooLarge { needs_bytes, most_bytes })
+        } else {
+            Ok(forecast)
+        }
+    }
+
+    fn lane(&self, forecast: &Forecast) -> Lane {
+        Lane::of_memory(forecast.memory_bytes)
+    }
+}
+
+/// Another program, such as the C++ `cpu_air_prover`, as a child of the child process.
+#[derive(Clone, Debug)]
+pub struct StoneExternal {
+    /// The program; `None` if there is none here.
+    pub program: Option<PathBuf>,
+    /// How fast this machine is.
+    pub rates: Rates,
+    /// The memory that the largest worker may use, in bytes.
+    pub most_bytes: u64,
+}
+
+impl Backend for StoneExternal {
+    fn source(&self) -> ProofSource {
+        ProofSource::StoneExternal
+    }
+
+    fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+        // The C++ prover was measured at about three times the time and memory of ours.
+        const TIMES: u64 = 3;
+        if self.program.is_none() {
+            let missing = "no external prover is set up: STONE_BINARY_PATH names one".to_owned();
+            return Err(Unable::NotConfigured { missing });
+        }
+        let ours = here(submission, size, &self.rates)?;
+        let forecast = Forecast {
+            memory_bytes: ours.memory_bytes.saturating_mul(TIMES),
+            cpu_seconds: ours.cpu_seconds * TIMES as f64,
+            seconds: ours.seconds * TIMES as f64,
+            ..ours
+        };
+        let (needs_bytes, most_bytes) = (forecast.memory_bytes, self.most_bytes);
+        if needs_bytes > most_bytes {
+            Err(Unable::TooLarge { needs_bytes, most_bytes })
+        } else {
+            Ok(forecast)
+        }
+    }
+
+    fn lane(&self, _: &Forecast) -> Lane {
+        Lane::ProveExternal
+    }
+}
+
+fn here(submission: &Submission, size: &RunSize, rates: &Rates) -> Result<Forecast, Unable> {
+    Forecast::here(size, &submission.requirements, rates).map_err(|reason| Unable::Unsuited { reason })
+}
