@@ -8,15 +8,15 @@
 mod mock;
 mod stone;
 
-use std::fmt;
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
-use ashlar_store::{Lane, ProofSource};
+use ashlar_store::{Lane, Lease, ProofSource};
 use serde::Serialize;
 
 pub use mock::Mock;
 pub use stone::{StoneExternal, StoneLocal};
 
-use crate::{Forecast, RunSize, Submission};
+use crate::{Ended, Forecast, Reins, RunSize, Submission};
 
 /// Why a backend cannot take a request. The router decides by the variant, people read the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -44,6 +44,23 @@ pub enum Unable {
     },
 }
 
+/// What a backend is to make.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The right to the job, which whoever records its result must show.
+    pub lease: Lease,
+    /// The process that makes proofs here: a program, and what its arguments begin with.
+    pub program: PathBuf,
+    /// See `program`.
+    pub arguments: Vec<OsString>,
+    /// How long it may take.
+    pub time: Duration,
+    /// The memory that was set aside for it, in bytes.
+    pub memory_bytes: u64,
+    /// How long it may take to stop after it was asked to.
+    pub grace: Duration,
+}
+
 /// A maker of proofs. What it says is a claim: whatever it makes is verified here before it counts.
 pub trait Backend: Send + Sync + fmt::Debug {
     /// Its name in the records.
@@ -57,4 +74,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// What a worker needs to have to let it work.
     fn lane(&self, forecast: &Forecast) -> Lane;
+
+    /// Makes a proof, on a thread of its own, until it is on record, failed, or stopped by the reins.
+    fn make(&self, order: &Order, reins: &Reins) -> Ended;
 }

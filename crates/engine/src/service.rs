@@ -7,7 +7,7 @@ use ashlar_store::{
     QueueDepth, Store, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Backend, Clock, EngineError, Forecast, Mock, Offer, RouterPolicy, Routing, RunSize, Settings,
@@ -93,6 +93,11 @@ impl Engine {
     /// The figures.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The backend with this name.
+    pub(crate) fn backend(&self, source: ProofSource) -> Option<&dyn Backend> {
+        self.backends.iter().find(|backend| backend.source() == source).map(|backend| &**backend)
     }
 
     /// The routing policy.
@@ -190,11 +195,8 @@ impl Engine {
         backend: ProofSource,
         now: Moment,
     ) -> NewWork {
-        let lane = self
-            .backends
-            .iter()
-            .find(|candidate| candidate.source() == backend)
-            .map_or(ashlar_store::Lane::ProveLarge, |backend| backend.lane(forecast));
+        let lane =
+            self.backend(backend).map_or(ashlar_store::Lane::ProveLarge, |backend| backend.lane(forecast));
         NewWork {
             lane,
             priority: submission.circumstances.priority(),
@@ -287,17 +289,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnreadableRequest`], or of the records.
     pub async fn submission_of(&self, job: JobId) -> Result<Submission, EngineError> {
-        let record = self.store.job(job).await?;
-        let request = record
-            .request
-            .ok_or_else(|| EngineError::UnreadableRequest { got: "no request on record".to_owned() })?;
-        let proposals: Vec<Value> =
-            self.store.allocations_of(job).await?.into_iter().map(|allocation| allocation.proposal).collect();
-        let mut program = None;
-        for input in self.store.inputs_of(job).await? {
-            program = Some(self.store.artefacts().read_content(input.sha256, input.size)?);
-        }
-        Submission::from_json(&request, &proposals, program)
+        Submission::recorded(&self.store, job).await
     }
 
     /// How much waits.

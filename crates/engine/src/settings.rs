@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use ashlar_field::Kernels;
 use ashlar_stone::{Memory, Rates};
+use ashlar_store::Pauses;
 
 use crate::RouterPolicy;
 
@@ -18,10 +19,8 @@ pub struct Settings {
     pub attempt_time: Duration,
     /// How long a lease holds without being renewed.
     pub lease: Duration,
-    /// The first pause after a failure; it doubles with each.
-    pub first_delay: Duration,
-    /// The longest pause after a failure.
-    pub longest_delay: Duration,
+    /// How long a job waits after a failure.
+    pub pauses: Pauses,
     /// How long the first in the queue may be overtaken by smaller work while it does not fit.
     pub patience: Duration,
     /// Who makes which proof.
@@ -42,8 +41,7 @@ impl Default for Settings {
             attempts: 3,
             attempt_time: Duration::from_secs(3600),
             lease: Duration::from_secs(30),
-            first_delay: Duration::from_secs(1),
-            longest_delay: Duration::from_secs(60),
+            pauses: Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
             patience: Duration::from_secs(60),
             policy: RouterPolicy::default(),
             rates: Rates::default_of(Kernels::current()),
@@ -51,26 +49,5 @@ impl Default for Settings {
             memory_bytes: Memory::now().map_or(UNKNOWN, |memory| memory.limit / 10 * 9),
             external_prover: None,
         }
-    }
-}
-
-impl Settings {
-    /// The pause before the attempt after so many that counted.
-    pub fn delay(&self, spent: u32) -> Duration {
-        let doubled =
-            self.first_delay.saturating_mul(1u32.checked_shl(spent.saturating_sub(1)).unwrap_or(u32::MAX));
-        doubled.min(self.longest_delay)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        let settings = Settings::default();
-        let seconds: Vec<u64> = [0, 1, 2, 3, 6, 7, 8, 40].map(|spent| settings.delay(spent).as_secs()).into();
-        assert_eq!(seconds, [1, 1, 2, 4, 32, 60, 60, 60]);
     }
 }

@@ -2,7 +2,7 @@
 
 use ashlar_risk::{MAX_PROPOSALS, Proposal, decide, parse_proposals, proposal_to_json};
 use ashlar_stone::{HashChoice, Optimize};
-use ashlar_store::{ContentHash, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose};
+use ashlar_store::{ContentHash, JobId, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -211,7 +211,7 @@ impl Submission {
     }
 
     /// From what was recorded. `proposals` are those of the job's allocations, `program` its input.
-    pub(crate) fn from_json(
+    fn from_json(
         recorded: &Value,
         proposals: &[Value],
         program: Option<Vec<u8>>,
@@ -265,6 +265,24 @@ impl Submission {
             other => return Err(unreadable(format!("kind {other:?}"))),
         };
         Ok(Submission { task, requirements, circumstances })
+    }
+
+    /// What was asked for when a job was submitted.
+    ///
+    /// # Errors
+    /// [`EngineError::UnreadableRequest`], or of the records.
+    pub async fn recorded(store: &Store, job: JobId) -> Result<Submission, EngineError> {
+        let record = store.job(job).await?;
+        let request = record
+            .request
+            .ok_or_else(|| EngineError::UnreadableRequest { got: "no request on record".to_owned() })?;
+        let proposals: Vec<Value> =
+            store.allocations_of(job).await?.into_iter().map(|allocation| allocation.proposal).collect();
+        let mut program = None;
+        for input in store.inputs_of(job).await? {
+            program = Some(store.artefacts().read_content(input.sha256, input.size)?);
+        }
+        Submission::from_json(&request, &proposals, program)
     }
 
     /// A digest of everything that is asked for.

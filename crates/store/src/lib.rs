@@ -44,7 +44,7 @@ pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProo
 pub use moment::Moment;
 pub use queue::{
     Attempt, AttemptEnd, Claimant, Claimed, Expired, LaneDepth, Lease, NewInput, NewSubmission, NewWork,
-    Next, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
+    Next, Pauses, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{

@@ -41,6 +41,23 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
+/// How long work waits after an attempt that counted: twice as long each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pauses {
+    /// After the first attempt.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Pauses {
+    /// The pause after so many attempts that counted.
+    pub fn after(&self, spent: u32) -> Duration {
+        let times = 1u32.checked_shl(spent.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(times).min(self.longest)
+    }
+}
+
 /// An attempt as recorded.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
@@ -138,4 +155,16 @@ pub struct Worker {
     pub lanes: Vec<Lane>,
     /// Attempts that it holds now, with how far they are.
     pub holds: Vec<Attempt>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+        let seconds: Vec<u64> = [0, 1, 2, 3, 6, 7, 8, 40].map(|spent| pauses.after(spent).as_secs()).into();
+        assert_eq!(seconds, [1, 1, 2, 4, 32, 60, 60, 60]);
+    }
 }

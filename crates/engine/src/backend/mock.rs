@@ -2,8 +2,8 @@
 
 use ashlar_store::{Lane, ProofSource};
 
-use super::{Backend, Unable};
-use crate::{Forecast, RunSize, Submission};
+use super::{Backend, Order, Unable};
+use crate::{AttemptError, Ended, Forecast, Reins, RunSize, Submission};
 
 /// What everything that comes from the mock is marked with.
 pub(crate) const MARK: &str = "MOCK — PROVES NOTHING";
@@ -24,5 +24,9 @@ impl Backend for Mock {
 
     fn lane(&self, _: &Forecast) -> Lane {
         Lane::ProveSmall
+    }
+
+    fn make(&self, _: &Order, _: &Reins) -> Ended {
+        Ended::by(&AttemptError::Mock { mark: MARK })
     }
 }

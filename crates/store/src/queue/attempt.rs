@@ -51,6 +51,8 @@ pub enum Next {
     Again {
         /// Not before this much time has passed.
         after: Duration,
+        /// What it turned out to need at its peak, in bytes, if that is known better now.
+        memory_bytes: Option<u64>,
     },
     /// Another attempt, by another backend, if one is left.
     Elsewhere {
@@ -118,6 +120,27 @@ impl Store {
                 .map_err(fault)?;
         transaction.commit().await.map_err(fault)?;
         Ok(if unwanted { Renewed::Stop } else { Renewed::GoOn })
+    }
+
+    /// What [`Store::renew_lease`] would answer, without renewing.
+    ///
+    /// # Errors
+    /// A database error. That the lease is lost is an answer.
+    pub async fn look_at_lease(&self, lease: &Lease) -> Result<Renewed, Error> {
+        let unwanted: Option<bool> = sqlx::query_scalar(
+            "SELECT cancel_requested_at IS NOT NULL FROM work_items JOIN proof_jobs ON id = job_id
+             WHERE job_id = ? AND state = 'claimed' AND lease_token = ?",
+        )
+        .bind(lease.job.to_string())
+        .bind(lease.token.to_string())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|source| self.fault(&lease.job.to_string(), "looking at a lease", source))?;
+        Ok(match unwanted {
+            None => Renewed::Lost,
+            Some(true) => Renewed::Stop,
+            Some(false) => Renewed::GoOn,
+        })
     }
 
     /// Moves a held job to another state that is not terminal.
@@ -198,8 +221,16 @@ impl Store {
                     self.end_job_in(&mut transaction, job, "timeout", Some((*code, text)), now).await?;
                     ProofStatus::Timeout
                 }
-                Next::Again { after } if !exhausted => {
+                Next::Again { after, memory_bytes } if !exhausted => {
                     self.requeue_in(&mut transaction, job, now.after(after), false, now).await?;
+                    if let Some(bytes) = memory_bytes {
+                        sqlx::query("UPDATE work_items SET memory_bytes = ? WHERE job_id = ?")
+                            .bind(signed(bytes))
+                            .bind(job.to_string())
+                            .execute(&mut *transaction)
+                            .await
+                            .map_err(fault)?;
+                    }
                     ProofStatus::Queued
                 }
                 Next::Elsewhere { backend, lane, memory_bytes, micro_usd } if !exhausted => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 
-use super::{Lease, WorkInput, WorkItem};
+use super::{Lease, Pauses, WorkInput, WorkItem};
 use crate::{
     Error, JobId, Lane, LeaseToken, Moment, ProofSource, Store,
     rows::{optional_word, signed, unsigned, word},
@@ -157,7 +157,7 @@ impl Store {
     /// Takes work back from holders that let their lease run out, and ends jobs whose deadline has passed while they
     /// waited: every job of the queue has a future after this.
     ///
-    /// Work that was lost waits for `delay(attempts that counted)`; without an attempt left the job fails with `code`.
+    /// Work that was lost waits for a pause; without an attempt left the job fails with `code`.
     ///
     /// # Errors
     /// [`Error::UnreadableRecord`] or a database error; then nothing was changed.
@@ -165,7 +165,7 @@ impl Store {
         &self,
         now: Moment,
         code: ashlar_fault::Code,
-        delay: impl Fn(u32) -> Duration + Send,
+        pauses: Pauses,
     ) -> Result<Vec<Expired>, Error> {
         let fault = |source| self.fault("the queue", "sweeping the queue", source);
         const DUE: &str = "(state = 'claimed' AND lease_until < ?1)
@@ -224,7 +224,7 @@ impl Store {
                 self.end_job_in(&mut transaction, job, "failed", Some((code, &text)), now).await?;
                 Expired::Buried(job)
             } else {
-                self.requeue_in(&mut transaction, job, now.after(delay(spent)), false, now).await?;
+                self.requeue_in(&mut transaction, job, now.after(pauses.after(spent)), false, now).await?;
                 Expired::Again(job)
             });
         }

@@ -90,6 +90,54 @@ impl Store {
         Ok(QueueDepth { lanes, oldest_ready: oldest.as_deref().and_then(Moment::parse) })
     }
 
+    /// Whether there is work that a worker with these lanes and so much memory could take.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn has_ready_work(&self, lanes: &[Lane], total_bytes: u64, now: Moment) -> Result<bool, Error> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM work_items
+                            WHERE state = 'waiting' AND not_before <= ?1 AND memory_bytes <= ?2
+                                  AND (deadline IS NULL OR deadline > ?1)
+                                  AND lane IN (SELECT value FROM json_each(?3)))",
+        )
+        .bind(now.to_string())
+        .bind(signed(total_bytes))
+        .bind(serde_json::json!(lanes).to_string())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|source| self.fault("the queue", "looking for work", source))
+    }
+
+    /// Reads every artefact that the records name, and says which are missing or changed, with a job that names each.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn scrub(&self) -> Result<Vec<(JobId, ContentHash)>, Error> {
+        let fault = |source| self.fault("the artefacts", "listing artefacts", source);
+        let rows = sqlx::query(
+            "SELECT min(job_id) AS job_id, sha256, size FROM
+             (SELECT job_id, sha256, size FROM artefacts UNION ALL SELECT job_id, sha256, size FROM work_inputs)
+             GROUP BY sha256, size ORDER BY sha256",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(fault)?;
+        let mut damaged = Vec::new();
+        for row in &rows {
+            let job = word(row, "job_id", JobId::parse).map_err(fault)?;
+            let sha256 = word(row, "sha256", ContentHash::parse).map_err(fault)?;
+            let size = unsigned(row, "size").map_err(fault)?.unwrap_or(0);
+            let artefacts = self.artefacts.clone();
+            // Reading blocks a thread, so it is not done on one that runs other tasks.
+            let read = tokio::task::spawn_blocking(move || artefacts.read_content(sha256, size).is_ok());
+            if !read.await.unwrap_or(false) {
+                damaged.push((job, sha256));
+            }
+        }
+        Ok(damaged)
+    }
+
     /// The work of a job; `None` for a job that was never in the queue.
     ///
     /// # Errors
