@@ -22,6 +22,9 @@ const TYPICAL_PAGE: u64 = 4096;
 /// the records.
 const BESIDES: u64 = 128 << 20;
 
+/// A proof that stores two cosets within so many bytes does so.
+const SMALL: u64 = 1 << 30;
+
 /// Cells and registers that the machine keeps for every step, in bytes, while the trace is made.
 const MACHINE_BYTES_A_STEP: u64 = 128;
 
@@ -84,6 +87,16 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// The peak of a process that makes a proof whose columns take so many bytes, over a run of so many steps.
+    pub fn with_process(columns: u64, n_steps: u64) -> u64 {
+        columns.saturating_add(BESIDES).saturating_add(n_steps.saturating_mul(MACHINE_BYTES_A_STEP))
+    }
+
+    /// What is left for columns of the memory that was set aside for a process.
+    pub fn columns_of(memory_bytes: u64) -> u64 {
+        memory_bytes.saturating_sub(BESIDES).max(1)
+    }
+
     /// Of a proof that is made on this machine; in words why there is none.
     pub fn here(size: &RunSize, requirements: &Requirements, rates: &Rates) -> Result<Forecast, String> {
         let layout =
@@ -97,12 +110,11 @@ impl Forecast {
         };
         let chosen = choose(&target, &wish, rates).map_err(|error| error.to_string())?;
         let prediction = &chosen.prediction;
-        // One coset is what the prover falls back to; what it stores beyond that, it stores where there is room.
-        let columns = prediction.memory_bytes(StoragePolicy::OneCoset) as u64;
+        // One coset is what the prover falls back to; a small proof stores both and is quicker.
+        let [one, two] = [StoragePolicy::OneCoset, StoragePolicy::TwoCosets]
+            .map(|storage| Forecast::with_process(prediction.memory_bytes(storage) as u64, size.n_steps));
         Ok(Forecast {
-            memory_bytes: columns
-                .saturating_add(BESIDES)
-                .saturating_add(size.n_steps.saturating_mul(MACHINE_BYTES_A_STEP)),
+            memory_bytes: if two <= SMALL { two } else { one },
             cpu_seconds: prediction.cpu_seconds(),
             seconds: prediction.wall_seconds(2),
             proof_bytes: prediction.bytes as u64,
