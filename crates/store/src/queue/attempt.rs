@@ -207,8 +207,22 @@ impl Store {
             .fetch_one(&mut *transaction)
             .await
             .map_err(fault)?;
+        let unwanted: bool =
+            sqlx::query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = ?")
+                .bind(job.to_string())
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(fault)?;
         let status = match end {
             AttemptEnd::Cancelled => {
+                self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
+                ProofStatus::Cancelled
+            }
+            // What somebody wants to be stopped never waits again.
+            AttemptEnd::Released
+            | AttemptEnd::Failed { next: Next::Again { .. } | Next::Elsewhere { .. }, .. }
+                if unwanted =>
+            {
                 self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
                 ProofStatus::Cancelled
             }

@@ -169,8 +169,7 @@ impl Store {
     ) -> Result<Vec<Expired>, Error> {
         let fault = |source| self.fault("the queue", "sweeping the queue", source);
         const DUE: &str = "(state = 'claimed' AND lease_until < ?1)
-                           OR (state = 'waiting' AND (deadline <= ?1 OR (SELECT cancel_requested_at IS NOT NULL
-                                                                         FROM proof_jobs WHERE id = job_id)))";
+                           OR (state = 'waiting' AND deadline <= ?1)";
         let due: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT count(*) FROM (SELECT 1 FROM work_items WHERE {DUE} LIMIT 1)"
         )))
