@@ -4,194 +4,16 @@
 //! considered: may it (privacy, price, budget), can it (its own forecast), is it well (its breaker), is it in time? The
 //! first that passes is taken. Every verdict is kept with its reason, for the records and for people.
 
-use std::{collections::HashSet, time::Duration};
+mod policy;
+
+use std::time::Duration;
 
 use ashlar_store::{Moment, ProofSource};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::Serialize;
 
-use crate::{Breaker, BreakerPolicy, Circumstances, EngineError, Forecast, RunSize, Unable};
+pub use policy::{Budget, Condition, Environment, RouterPolicy, Rule};
 
-/// Where what is proven will be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Environment {
-    /// On a developer's machine.
-    #[default]
-    Development,
-    /// Starknet's test net.
-    Sepolia,
-    /// Starknet's main net.
-    Mainnet,
-}
-
-impl Environment {
-    /// Every environment.
-    pub const ALL: [Environment; 3] = [Environment::Development, Environment::Sepolia, Environment::Mainnet];
-}
-
-/// When a rule holds: every condition that is given must.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Condition {
-    /// In these environments.
-    pub environments: Option<Vec<Environment>>,
-    /// For what is critical, or for what is not.
-    pub critical: Option<bool>,
-    /// For what is private, or for what is not.
-    pub private: Option<bool>,
-    /// From so many steps on, padding included.
-    pub least_steps: Option<u64>,
-    /// Up to so many steps, padding included.
-    pub most_steps: Option<u64>,
-    /// For what must be there within so many seconds.
-    pub within_seconds: Option<u64>,
-}
-
-/// Which backends take what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Rule {
-    /// What people call it.
-    pub name: String,
-    /// When it holds.
-    #[serde(default)]
-    pub when: Condition,
-    /// The backends, the preferred one first.
-    #[serde(serialize_with = "words", deserialize_with = "sources")]
-    pub prefer: Vec<ProofSource>,
-}
-
-fn words<S: Serializer>(sources: &[ProofSource], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(sources)
-}
-
-fn sources<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProofSource>, D::Error> {
-    Vec::<String>::deserialize(from)?
-        .iter()
-        .map(|word| {
-            ProofSource::parse(word).ok_or_else(|| D::Error::custom(format!("no backend is called {word:?}")))
-        })
-        .collect()
-}
-
-/// What may be spent, in millionths of a US dollar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Budget {
-    /// In the last 24 hours, for all jobs.
-    pub day_micro_usd: u64,
-    /// For one attempt at a job.
-    pub job_micro_usd: u64,
-}
-
-impl Default for Budget {
-    /// 10 dollars a day, 3 dollars a job.
-    fn default() -> Budget {
-        Budget { day_micro_usd: 10_000_000, job_micro_usd: 3_000_000 }
-    }
-}
-
-/// Who makes which proof, as data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RouterPolicy {
-    /// Where this service's proofs are used.
-    pub environment: Environment,
-    /// From this value at stake on, a request is critical, in whole US dollars.
-    pub critical_usd: u64,
-    /// The rules, the first that holds counts.
-    pub rules: Vec<Rule>,
-    /// What may be spent.
-    pub budget: Budget,
-    /// When a failing backend is left alone.
-    pub breaker: BreakerPolicy,
-}
-
-impl Default for RouterPolicy {
-    /// Development: everything here. Test net: critical requests here, others with the managed service, or here if it is
-    /// down. Main net: small ones here, large ones with the managed service. What is private never leaves.
-    fn default() -> RouterPolicy {
-        use Environment::{Development, Mainnet, Sepolia};
-        use ProofSource::{Atlantic, StoneExternal, StoneLocal};
-        /// A run of more steps than this is large.
-        const SMALL_STEPS: u64 = 1 << 20;
-        let rule = |name: &str, when: Condition, prefer: &[ProofSource]| Rule {
-            name: name.to_owned(),
-            when,
-            prefer: prefer.to_vec(),
-        };
-        let of = |environment| Condition { environments: Some(vec![environment]), ..Condition::default() };
-        RouterPolicy {
-            environment: Development,
-            critical_usd: 100_000,
-            rules: vec![
-                rule(
-                    "private",
-                    Condition { private: Some(true), ..Condition::default() },
-                    &[StoneLocal, StoneExternal],
-                ),
-                rule("development", of(Development), &[StoneLocal, StoneExternal]),
-                rule(
-                    "sepolia, critical",
-                    Condition { critical: Some(true), ..of(Sepolia) },
-                    &[StoneLocal, Atlantic],
-                ),
-                rule("sepolia", of(Sepolia), &[Atlantic, StoneLocal]),
-                rule(
-                    "mainnet, small",
-                    Condition { most_steps: Some(SMALL_STEPS), ..of(Mainnet) },
-                    &[StoneLocal, Atlantic],
-                ),
-                rule("mainnet, large", of(Mainnet), &[Atlantic, StoneLocal]),
-            ],
-            budget: Budget::default(),
-            breaker: BreakerPolicy::default(),
-        }
-    }
-}
-
-impl RouterPolicy {
-    /// Refuses a policy that could leave a request without a rule or never take one.
-    ///
-    /// # Errors
-    /// [`EngineError::UnusablePolicy`].
-    pub fn check(&self) -> Result<(), EngineError> {
-        let unusable = |reason: String| Err(EngineError::UnusablePolicy { reason });
-        let mut names = HashSet::new();
-        for rule in &self.rules {
-            if rule.prefer.is_empty() {
-                return unusable(format!("the rule {:?} names no backend", rule.name));
-            }
-            if !names.insert(&rule.name) {
-                return unusable(format!("two rules are called {:?}", rule.name));
-            }
-            if rule.prefer.contains(&ProofSource::Mock) && self.environment != Environment::Development {
-                return unusable(format!("the rule {:?} names the mock, which proves nothing", rule.name));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_critical(&self, circumstances: &Circumstances) -> bool {
-        circumstances.critical || circumstances.value_usd.is_some_and(|value| value >= self.critical_usd)
-    }
-}
-
-impl Condition {
-    fn holds(&self, policy: &RouterPolicy, question: &Question<'_>) -> bool {
-        let circumstances = question.circumstances;
-        let steps = question.size.n_steps;
-        let left = circumstances.deadline.map(|deadline| deadline.since(question.now));
-        self.environments.as_ref().is_none_or(|among| among.contains(&policy.environment))
-            && self.critical.is_none_or(|wanted| wanted == policy.is_critical(circumstances))
-            && self.private.is_none_or(|wanted| wanted == circumstances.private)
-            && self.least_steps.is_none_or(|least| steps >= least)
-            && self.most_steps.is_none_or(|most| steps <= most)
-            && self
-                .within_seconds
-                .is_none_or(|most| left.is_some_and(|left| left <= Duration::from_secs(most)))
-    }
-}
+use crate::{Breaker, Circumstances, Forecast, RunSize, Unable};
 
 /// A backend as the router sees it.
 #[derive(Clone, Debug)]
@@ -427,5 +249,254 @@ impl Verdict {
             ),
             Verdict::TooLate { at } => format!("{backend} would be there at {at}, after the deadline"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Environment::{Development, Mainnet, Sepolia};
+    use ProofSource::{Atlantic, Luminair, Mock, StoneExternal, StoneLocal, Stwo};
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn now() -> Moment {
+        Moment::from_milliseconds(NOW)
+    }
+
+    fn forecast(micro_usd: u64) -> Forecast {
+        Forecast { memory_bytes: 1, cpu_seconds: 10.0, seconds: 10.0, proof_bytes: 1, micro_usd }
+    }
+
+    fn offer(source: ProofSource) -> Offer {
+        let micro_usd = if source == Atlantic { 710_000 } else { 0 };
+        Offer { source, forecast: Ok(forecast(micro_usd)), breaker: Breaker::default() }
+    }
+
+    /// Everything that there may be, well.
+    fn all() -> Vec<Offer> {
+        [StoneLocal, StoneExternal, Atlantic, Mock].map(offer).into()
+    }
+
+    struct Asked {
+        circumstances: Circumstances,
+        steps: u64,
+        offers: Vec<Offer>,
+        committed: u64,
+        failed: Vec<(ProofSource, String)>,
+    }
+
+    impl Default for Asked {
+        fn default() -> Asked {
+            Asked {
+                circumstances: Circumstances::default(),
+                steps: 1 << 14,
+                offers: all(),
+                committed: 0,
+                failed: Vec::new(),
+            }
+        }
+    }
+
+    fn policy(environment: Environment) -> RouterPolicy {
+        RouterPolicy { environment, ..RouterPolicy::default() }
+    }
+
+    fn decided(policy: &RouterPolicy, asked: &Asked) -> Routing {
+        let size = RunSize { layout: "small".to_owned(), n_steps: asked.steps, page_cells: 1 };
+        route(
+            policy,
+            &Question {
+                circumstances: &asked.circumstances,
+                size: &size,
+                offers: &asked.offers,
+                committed_micro_usd: asked.committed,
+                failed: &asked.failed,
+                now: now(),
+            },
+        )
+    }
+
+    fn taken(environment: Environment, asked: &Asked) -> Option<ProofSource> {
+        decided(&policy(environment), asked).chosen.map(|choice| choice.backend)
+    }
+
+    fn verdict(routing: &Routing, backend: ProofSource) -> &Verdict {
+        &routing.considered.iter().find(|one| one.backend == backend).unwrap().verdict
+    }
+
+    #[test]
+    fn the_default_policy_decides_as_the_plan_says() {
+        const LARGE: u64 = 1 << 21;
+        for (environment, critical, steps, expected) in [
+            (Development, false, 1 << 14, StoneLocal),
+            (Development, true, LARGE, StoneLocal),
+            (Sepolia, true, 1 << 14, StoneLocal),
+            (Sepolia, true, LARGE, StoneLocal),
+            (Sepolia, false, 1 << 14, Atlantic),
+            (Sepolia, false, LARGE, Atlantic),
+            (Mainnet, false, 1 << 20, StoneLocal),
+            (Mainnet, true, 1 << 20, StoneLocal),
+            (Mainnet, false, LARGE, Atlantic),
+            (Mainnet, true, LARGE, Atlantic),
+        ] {
+            let circumstances = Circumstances { critical, ..Circumstances::default() };
+            let asked = Asked { circumstances, steps, ..Asked::default() };
+            assert_eq!(taken(environment, &asked), Some(expected), "{environment:?} {critical} {steps}");
+        }
+    }
+
+    #[test]
+    fn what_is_private_stays_in_the_house_under_every_rule() {
+        for environment in Environment::ALL {
+            for critical in [false, true] {
+                for steps in [1 << 10, 1 << 24] {
+                    for backend in [None, Some(Atlantic)] {
+                        let circumstances =
+                            Circumstances { critical, private: true, backend, ..Circumstances::default() };
+                        let asked = Asked { circumstances, steps, ..Asked::default() };
+                        let routing = decided(&policy(environment), &asked);
+                        assert_ne!(routing.chosen.map(|choice| choice.backend), Some(Atlantic));
+                        assert_eq!(routing.chosen.is_some(), backend.is_none(), "{}", routing.reason);
+                    }
+                }
+            }
+        }
+        // A rule that forgets privacy does not open the door either.
+        let mut careless = policy(Sepolia);
+        careless.rules =
+            vec![Rule { name: "all".into(), when: Condition::default(), prefer: vec![Atlantic] }];
+        let circumstances = Circumstances { private: true, ..Circumstances::default() };
+        let routing = decided(&careless, &Asked { circumstances, ..Asked::default() });
+        assert_eq!((routing.chosen, verdict(&routing, Atlantic)), (None, &Verdict::Private));
+    }
+
+    #[test]
+    fn the_value_at_stake_makes_a_request_critical_from_its_threshold_on() {
+        for (value_usd, expected) in [
+            (None, Atlantic),
+            (Some(99_999), Atlantic),
+            (Some(100_000), StoneLocal),
+            (Some(u64::MAX), StoneLocal),
+        ] {
+            let circumstances = Circumstances { value_usd, ..Circumstances::default() };
+            assert_eq!(taken(Sepolia, &Asked { circumstances, ..Asked::default() }), Some(expected));
+        }
+    }
+
+    #[test]
+    fn every_reason_moves_the_job_on_to_the_next_backend_and_is_told() {
+        let too_large = Unable::TooLarge { needs_bytes: 2, most_bytes: 1 };
+        let until = now().after(Duration::from_secs(60));
+        let day = RouterPolicy::default().budget.day_micro_usd;
+        let with_atlantic = |change: fn(&mut Offer)| {
+            let mut offers = all();
+            offers.iter_mut().filter(|offer| offer.source == Atlantic).for_each(change);
+            Asked { offers, ..Asked::default() }
+        };
+        let cases: Vec<(Asked, Verdict)> = vec![
+            (Asked { offers: vec![offer(StoneLocal)], ..Asked::default() }, Verdict::Absent),
+            (
+                with_atlantic(|offer| {
+                    offer.forecast = Err(Unable::TooLarge { needs_bytes: 2, most_bytes: 1 })
+                }),
+                Verdict::Unable(too_large),
+            ),
+            (
+                with_atlantic(|offer| {
+                    offer.breaker = Breaker { failures: 3, last: Some(Moment::from_milliseconds(NOW)) };
+                }),
+                Verdict::BreakerOpen { until },
+            ),
+            (
+                Asked { failed: vec![(Atlantic, "quota".to_owned())], ..Asked::default() },
+                Verdict::FailedBefore { reason: "quota".to_owned() },
+            ),
+            (
+                with_atlantic(|offer| offer.forecast = Ok(forecast(3_000_001))),
+                Verdict::TooDear { micro_usd: 3_000_001, most_micro_usd: 3_000_000 },
+            ),
+            (
+                Asked {
+                    circumstances: Circumstances {
+                        ceiling_micro_usd: Some(709_999),
+                        ..Circumstances::default()
+                    },
+                    ..Asked::default()
+                },
+                Verdict::TooDear { micro_usd: 710_000, most_micro_usd: 709_999 },
+            ),
+            (
+                Asked { committed: day - 709_999, ..Asked::default() },
+                Verdict::BudgetSpent { committed_micro_usd: day - 709_999, most_micro_usd: day },
+            ),
+            (
+                with_atlantic(|offer| offer.forecast = Ok(Forecast { seconds: 66.0 * 60.0, ..forecast(1) })),
+                Verdict::TooLate { at: now().after(Duration::from_secs(66 * 60)) },
+            ),
+        ];
+        for (mut asked, expected) in cases {
+            if matches!(expected, Verdict::TooLate { .. }) {
+                asked.circumstances.deadline = Some(now().after(Duration::from_secs(3600)));
+            }
+            let routing = decided(&policy(Sepolia), &asked);
+            assert_eq!(verdict(&routing, Atlantic), &expected);
+            assert_eq!(routing.chosen.map(|choice| choice.backend), Some(StoneLocal), "{}", routing.reason);
+            assert!(routing.reason.contains("atlantic"), "{}", routing.reason);
+        }
+    }
+
+    #[test]
+    fn budgets_hold_to_the_last_millionth_and_do_not_stop_what_costs_nothing() {
+        let day = RouterPolicy::default().budget.day_micro_usd;
+        assert_eq!(taken(Sepolia, &Asked { committed: day - 710_000, ..Asked::default() }), Some(Atlantic));
+        let broke = Asked { committed: u64::MAX, ..Asked::default() };
+        assert_eq!(taken(Sepolia, &broke), Some(StoneLocal));
+        assert_eq!(taken(Development, &broke), Some(StoneLocal));
+    }
+
+    #[test]
+    fn a_backend_that_is_asked_for_by_name_is_the_only_one_considered() {
+        for environment in Environment::ALL {
+            for backend in [StoneLocal, StoneExternal, Atlantic, Mock, Stwo, Luminair] {
+                let circumstances = Circumstances { backend: Some(backend), ..Circumstances::default() };
+                let routing = decided(&policy(environment), &Asked { circumstances, ..Asked::default() });
+                assert_eq!(routing.considered.len(), 1);
+                let there = matches!(backend, StoneLocal | StoneExternal | Atlantic)
+                    || (backend == Mock && environment == Development);
+                assert_eq!(routing.chosen.is_some(), there, "{environment:?} {}", routing.reason);
+            }
+        }
+    }
+
+    #[test]
+    fn conditions_on_size_and_haste_hold_at_their_edges() {
+        let mut policy = policy(Mainnet);
+        let rule =
+            |name: &str, when: Condition, backend| Rule { name: name.into(), when, prefer: vec![backend] };
+        policy.rules = vec![
+            rule("hasty", Condition { within_seconds: Some(60), ..Condition::default() }, StoneExternal),
+            rule(
+                "middle",
+                Condition { least_steps: Some(100), most_steps: Some(200), ..Condition::default() },
+                Atlantic,
+            ),
+            rule("rest", Condition::default(), StoneLocal),
+        ];
+        for (steps, seconds, expected) in [
+            (150, Some(60), "hasty"),
+            (150, Some(61), "middle"),
+            (99, None, "rest"),
+            (100, None, "middle"),
+            (200, None, "middle"),
+            (201, None, "rest"),
+        ] {
+            let deadline = seconds.map(|seconds| now().after(Duration::from_secs(seconds)));
+            let circumstances = Circumstances { deadline, ..Circumstances::default() };
+            let routing = decided(&policy, &Asked { circumstances, steps, ..Asked::default() });
+            assert_eq!(routing.rule, expected, "{steps} {seconds:?}");
+        }
+        policy.rules.clear();
+        assert_eq!(decided(&policy, &Asked::default()).chosen, None);
     }
 }

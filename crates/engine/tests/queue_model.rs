@@ -447,6 +447,27 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
     Ok(())
 }
 
+/// What both know of the jobs that were held last, for a person who looks for the difference.
+async fn records(store: &Store, model: &Model) -> String {
+    let mut text = format!("now {}\n", model.now);
+    for lease in model.leases.iter().rev().take(6) {
+        let events = store.events(lease.job, 0).await.unwrap();
+        let last: Vec<String> = events
+            .iter()
+            .rev()
+            .take(6)
+            .map(|event| format!("{} {} {}", event.at, event.event, event.detail))
+            .collect();
+        text.push_str(&format!(
+            "{lease:?}\n  model {:?}\n  store {:?}\n  events, youngest first: {}\n",
+            model.jobs.get(&lease.job.to_string()),
+            store.work_of(lease.job).await.unwrap(),
+            last.join(" | ")
+        ));
+    }
+    text
+}
+
 /// Everything on record is as the model has it.
 async fn compare(store: &Store, model: &Model) -> Result<(), TestCaseError> {
     prop_assert_eq!(store.jobs_without_a_future().await.unwrap(), []);
@@ -488,8 +509,12 @@ fn the_queue_does_what_its_model_does() {
             let folder = support::folder();
             let store = Store::open(folder.path()).await.unwrap();
             let mut model = Model::new();
-            for step in &steps {
-                take(&store, &mut model, step).await?;
+            for (index, step) in steps.iter().enumerate() {
+                if let Err(error) = take(&store, &mut model, step).await {
+                    let records = records(&store, &model).await;
+                    let told = format!("{error}\nin step {index}, {step:?}\n{records}");
+                    return Err(TestCaseError::fail(told));
+                }
             }
             compare(&store, &model).await?;
             let mut taken = taken.borrow_mut();
@@ -502,11 +527,7 @@ fn the_queue_does_what_its_model_does() {
         })
     });
     if let Err(TestError::Fail(reason, steps)) = &outcome {
-        panic!(
-            "{reason} after {} steps, the last of them {:?}",
-            steps.len(),
-            steps.iter().rev().take(12).collect::<Vec<_>>()
-        );
+        panic!("{reason}\nof {} steps", steps.len());
     }
     outcome.unwrap();
     let (steps, ends) = taken.into_inner();
