@@ -447,23 +447,22 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
     Ok(())
 }
 
-/// What both know of the jobs that were held last, for a person who looks for the difference.
-async fn records(store: &Store, model: &Model) -> String {
+/// The jobs that the records and the model have differently, with what happened to them, for a person who looks for the
+/// reason.
+async fn differences(store: &Store, model: &Model) -> String {
     let mut text = format!("now {}\n", model.now);
-    for lease in model.leases.iter().rev().take(6) {
-        let events = store.events(lease.job, 0).await.unwrap();
-        let last: Vec<String> = events
-            .iter()
-            .rev()
-            .take(6)
-            .map(|event| format!("{} {} {}", event.at, event.event, event.detail))
-            .collect();
-        text.push_str(&format!(
-            "{lease:?}\n  model {:?}\n  store {:?}\n  events, youngest first: {}\n",
-            model.jobs.get(&lease.job.to_string()),
-            store.work_of(lease.job).await.unwrap(),
-            last.join(" | ")
-        ));
+    for (id, expected) in &model.jobs {
+        let id = JobId::parse(id).unwrap();
+        let got = store.work_of(id).await.unwrap().unwrap();
+        if (got.state == "claimed") == expected.held.is_some()
+            && (got.state == "done") == expected.status.is_terminal()
+        {
+            continue;
+        }
+        text.push_str(&format!("model {expected:?}\nrecord {got:?}\n"));
+        for event in store.events(id, 0).await.unwrap() {
+            text.push_str(&format!("  {} {} {}\n", event.at, event.event, event.detail));
+        }
     }
     text
 }
@@ -511,8 +510,8 @@ fn the_queue_does_what_its_model_does() {
             let mut model = Model::new();
             for (index, step) in steps.iter().enumerate() {
                 if let Err(error) = take(&store, &mut model, step).await {
-                    let records = records(&store, &model).await;
-                    let told = format!("{error}\nin step {index}, {step:?}\n{records}");
+                    let differences = differences(&store, &model).await;
+                    let told = format!("{error}\nin step {index}, {step:?}\n{differences}");
                     return Err(TestCaseError::fail(told));
                 }
             }
