@@ -62,7 +62,7 @@ pub trait JobEngine: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Expired>, Error>> + Send;
 
     /// Asks for a job to be stopped; one that nobody holds is over at once.
-    fn cancel(&self, job: JobId) -> impl Future<Output = Result<(), Error>> + Send;
+    fn ask_to_stop(&self, job: JobId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// How much waits.
     fn depth(&self, now: Moment) -> impl Future<Output = Result<QueueDepth, Error>> + Send;
@@ -106,7 +106,7 @@ impl JobEngine for Store {
         self.expire_leases(now, code, pauses).await
     }
 
-    async fn cancel(&self, job: JobId) -> Result<(), Error> {
+    async fn ask_to_stop(&self, job: JobId) -> Result<(), Error> {
         self.request_cancel(job).await
     }
 

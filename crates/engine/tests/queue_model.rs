@@ -344,9 +344,12 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
         }
         Step::Verify { lease } => {
             let Some(lease) = model.lease(*lease) else { return Ok(()) };
-            let ready = model.held(&lease).is_none_or(|job| job.status == ProofStatus::Verifying);
-            if !ready {
-                return Ok(());
+            if let Some(job) = model.held(&lease) {
+                if job.status == ProofStatus::Tracing {
+                    store.advance_held(&lease, ProofStatus::Proving, now).await.unwrap();
+                }
+                store.advance_held(&lease, ProofStatus::Verifying, now).await.unwrap();
+                job.status = ProofStatus::Verifying;
             }
             let answer =
                 lost(store.conclude_held(&lease, &support::verified(), b"proof", Some(7), now).await);
@@ -427,7 +430,7 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
             let Some(id) = model.jobs.keys().nth(count.saturating_sub(1 + job)).cloned() else {
                 return Ok(());
             };
-            let answer = store.cancel(JobId::parse(&id).unwrap()).await;
+            let answer = store.ask_to_stop(JobId::parse(&id).unwrap()).await;
             let job = model.jobs.get_mut(&id).unwrap();
             if job.status.is_terminal() {
                 prop_assert!(matches!(answer, Err(Error::StateRule { .. })), "{:?}", answer);

@@ -47,7 +47,8 @@ fn claimant<'a>() -> Claimant<'a> {
 
 #[tokio::test]
 async fn the_same_request_under_the_same_key_is_one_job_and_another_one_is_refused() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let first = engine.submit(&submission(1), Some("key")).await.unwrap();
     let again = engine.submit(&submission(1), Some("key")).await.unwrap();
     assert_eq!((first.existing, again.existing, again.job), (false, true, first.job));
@@ -72,7 +73,8 @@ async fn the_same_request_under_the_same_key_is_one_job_and_another_one_is_refus
 
 #[tokio::test]
 async fn a_full_queue_refuses_with_a_time_to_come_back_and_still_answers_known_keys() {
-    let House { engine, .. } = house(Settings { queue_limit: 2, ..settings() }).await;
+    let house = house(Settings { queue_limit: 2, ..settings() }).await;
+    let engine = &house.engine;
     let first = engine.submit(&submission(1), Some("first")).await.unwrap();
     engine.submit(&submission(2), None).await.unwrap();
     match engine.submit(&submission(3), None).await.unwrap_err() {
@@ -89,7 +91,8 @@ async fn a_full_queue_refuses_with_a_time_to_come_back_and_still_answers_known_k
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anything_is_recorded() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let program = |bytes: usize, steps| {
         let task =
             ProgramTask { program: vec![b'{'; bytes], arguments: None, layout: None, as_built: false, steps };
@@ -112,7 +115,8 @@ async fn what_makes_no_sense_is_refused_before_anything_is_recorded() {
 #[tokio::test]
 async fn what_nobody_takes_is_refused_with_every_reason() {
     let policy = RouterPolicy { environment: Environment::Sepolia, ..RouterPolicy::default() };
-    let House { engine, .. } = house(Settings { memory_bytes: 1, policy, ..Settings::default() }).await;
+    let house = house(Settings { memory_bytes: 1, policy, ..Settings::default() }).await;
+    let engine = &house.engine;
     let plan = engine.plan(&submission(1)).await.unwrap();
     assert!(plan.chosen.is_none());
     assert!(matches!(plan.considered[0].verdict, Verdict::Absent), "{plan:?}");
@@ -125,7 +129,8 @@ async fn what_nobody_takes_is_refused_with_every_reason() {
 
 #[tokio::test]
 async fn a_request_is_read_back_from_its_record_as_it_was() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let circumstances = Circumstances {
         critical: true,
         value_usd: Some(7),
@@ -153,7 +158,8 @@ async fn a_request_is_read_back_from_its_record_as_it_was() {
 
 #[tokio::test]
 async fn a_job_that_ended_without_a_proof_is_done_over_once() {
-    let House { engine, clock, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let (engine, clock) = (&house.engine, &house.clock);
     let mut asked = submission(1);
     asked.circumstances.deadline = Some(engine.now().after(seconds(60)));
     let job = engine.submit(&asked, None).await.unwrap().job;
@@ -172,7 +178,8 @@ async fn a_job_that_ended_without_a_proof_is_done_over_once() {
 
 #[tokio::test]
 async fn a_backend_that_keeps_failing_is_left_alone_until_its_time_is_over() {
-    let House { engine, clock, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let (engine, clock) = (&house.engine, &house.clock);
     for nonce in 0..3 {
         engine.submit(&submission(nonce), None).await.unwrap();
         let claimed = engine.store().claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
@@ -202,7 +209,8 @@ async fn a_backend_that_keeps_failing_is_left_alone_until_its_time_is_over() {
 
 #[tokio::test]
 async fn subscribers_are_told_what_happens_in_order() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let mut events = engine.subscribe().await.unwrap();
     let job = engine.submit(&submission(1), None).await.unwrap().job;
     engine.store().claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
@@ -218,7 +226,8 @@ async fn subscribers_are_told_what_happens_in_order() {
 
 #[tokio::test]
 async fn a_program_of_the_old_kind_cannot_take_a_job_of_the_queue() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let job = engine.submit(&submission(1), None).await.unwrap().job;
     let store = engine.store();
     assert!(store.advance(job, ProofStatus::Tracing).await.is_err());
@@ -229,7 +238,8 @@ async fn a_program_of_the_old_kind_cannot_take_a_job_of_the_queue() {
 
 #[tokio::test]
 async fn inputs_of_jobs_are_no_orphans_and_a_changed_one_is_found() {
-    let House { engine, .. } = house(settings()).await;
+    let house = house(settings()).await;
+    let engine = &house.engine;
     let program =
         ProgramTask { program: b"{}".to_vec(), arguments: None, layout: None, as_built: false, steps: 512 };
     let asked = Submission { task: Task::Program(program), ..submission(1) };
@@ -260,6 +270,7 @@ fn no_run_of_the_risk_engine_is_longer_than_predicted() {
         }
         proposal
     };
+    let mut wrong = Vec::new();
     for (count, width, rejected) in [
         (1, 2, false),
         (1, 2, true),
@@ -268,15 +279,22 @@ fn no_run_of_the_risk_engine_is_longer_than_predicted() {
         (4, 3, false),
         (9, 10, true),
         (30, 2, true),
+        (2, 32, false),
+        (10, 32, true),
+        (100, 2, true),
     ] {
         let batch: Vec<Proposal> = (0..count).map(|nonce| rows(width, rejected, nonce)).collect();
         let run = run_model(&batch).unwrap().run;
         let public = &run.execution.public_input;
         let size = RunSize::of(&Submission { task: Task::Allocation(batch), ..submission(1) });
-        let place = format!("{count} proposals of {width} rows, rejected {rejected}");
-        assert!(public.n_steps <= size.n_steps, "{place}: {} of {}", public.n_steps, size.n_steps);
-        assert!(size.n_steps <= 8 * public.n_steps, "{place}: {} for {}", size.n_steps, public.n_steps);
         let cells = public.public_memory.len() as u64;
-        assert!(cells <= size.page_cells, "{place}: {cells} cells of {}", size.page_cells);
+        let place = format!(
+            "{count} proposals of {width} rows, rejected {rejected}: {} steps of {}, {cells} cells of {}",
+            public.n_steps, size.n_steps, size.page_cells
+        );
+        if public.n_steps > size.n_steps || size.n_steps > 4 * public.n_steps || cells > size.page_cells {
+            wrong.push(place);
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
