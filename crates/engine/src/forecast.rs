@@ -55,9 +55,9 @@ impl RunSize {
     fn of_proposals(proposals: &[Proposal]) -> RunSize {
         // The program's own steps, then those of a proposal and of a row at their most: rejections take more than
         // acceptances. A test compares with runs.
-        const OF_PROGRAM: u64 = 4300;
-        const OF_PROPOSAL: u64 = 390;
-        const OF_ROW: u64 = 110;
+        const OF_PROGRAM: u64 = 1700;
+        const OF_PROPOSAL: u64 = 140;
+        const OF_ROW: u64 = 245;
         const LEAST: u64 = 512;
         let rows: u64 = proposals.iter().map(|proposal| proposal.rows.len() as u64).sum();
         let count = proposals.len() as u64;
@@ -101,8 +101,7 @@ impl Forecast {
     pub fn here(size: &RunSize, requirements: &Requirements, rates: &Rates) -> Result<Forecast, String> {
         let layout =
             layout::by_name(&size.layout).ok_or_else(|| format!("no layout is called {:?}", size.layout))?;
-        let target =
-            Target::new(&layout, size.n_steps, size.page_cells).map_err(|error| error.to_string())?;
+        let target = Target::new(layout, size.n_steps, size.page_cells).map_err(|error| error.to_string())?;
         let wish = Wish {
             bits: requirements.minimum_bits,
             optimize: requirements.optimize,

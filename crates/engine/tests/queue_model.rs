@@ -519,12 +519,12 @@ fn the_queue_does_what_its_model_does() {
                 }
             }
             compare(&store, &model).await?;
+            store.close().await;
             let mut taken = taken.borrow_mut();
             taken.0 += steps.len();
             for job in model.jobs.values() {
                 *taken.1.entry(job.status.word()).or_default() += 1;
             }
-            store.close().await;
             Ok(())
         })
     });

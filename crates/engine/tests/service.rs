@@ -257,10 +257,10 @@ async fn inputs_of_jobs_are_no_orphans_and_a_changed_one_is_found() {
 fn no_run_of_the_risk_engine_is_longer_than_predicted() {
     let rows = |count: usize, rejected: bool, nonce| {
         let mut proposal: Proposal = proposals(nonce..nonce + 1).remove(0);
-        let first = proposal.rows[0].clone();
+        let first = proposal.rows[0];
         proposal.rows = (0..count as u64)
             .map(|index| {
-                let mut row = first.clone();
+                let mut row = first;
                 row.protocol_id = ashlar_field::Felt::from_u64(1000 + index);
                 row
             })

@@ -14,12 +14,7 @@ use tempfile::TempDir;
 /// A folder that is gone afterwards, in memory where the system has such a place: what is tested here is not the disk.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        if let Ok(folder) = tempfile::tempdir_in(memory) {
-            return folder;
-        }
-    }
-    tempfile::tempdir().unwrap()
+    tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Proposals of three rows that differ in their nonces.
