@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// The rooms from the ground up. Crates at the top (the programs) may use everything.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "ashlar-fault",
     "ashlar-field",
     "ashlar-curve",
@@ -19,6 +19,7 @@ const ORDER: [&str; 16] = [
     "ashlar-store",
     "ashlar-atlantic",
     "ashlar-atlantic-mock",
+    "ashlar-engine",
     "ashlar",
     "ashlar-lab",
     "xtask",

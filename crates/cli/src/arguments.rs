@@ -63,6 +63,11 @@ pub(crate) enum Command {
     /// The managed proving service: its contract, and what became of a query
     #[command(subcommand)]
     Atlantic(Atlantic),
+    /// Take jobs from the queue and prove them, each in a process of its own, until asked to end
+    Worker(Worker),
+    /// One attempt at a job of the queue, for the worker that claimed it
+    #[command(hide = true)]
+    WorkOn(WorkOn),
     /// Check this machine: ok, warn or fail, with the remedy
     Doctor {
         /// Measure how fast it is (some seconds) and predict from that from now on
@@ -266,6 +271,73 @@ pub(crate) struct Plan {
     pub(crate) called: Called,
     #[command(flatten)]
     pub(crate) security: Security,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ashlar worker                                as much as this machine has
+  ashlar worker --memory 8GiB --at-once 1
+  ashlar worker --until-idle                   prove what waits, then end
+
+SIGTERM or Ctrl-C: no more jobs are taken, those that run may end within --drain-seconds, others go back to the queue.")]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) flags: WorkerFlags,
+    /// End when nothing waits any more
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+}
+
+/// How the queue and its workers work.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkerFlags {
+    /// The memory to fill with proofs, by prediction: available (nine tenths), 24GiB or such, none
+    #[arg(long, env = "ASHLAR_WORKER_MEMORY", value_name = "SIZE", default_value_t = MemoryLimit::Available)]
+    pub(crate) memory: MemoryLimit,
+    /// The most proofs at once; default: the number of processors
+    #[arg(long, env = "ASHLAR_AT_ONCE", value_name = "N")]
+    pub(crate) at_once: Option<usize>,
+    /// How long what runs may go on after a request to end
+    #[arg(long, env = "ASHLAR_DRAIN_SECONDS", value_name = "N", default_value_t = 30)]
+    pub(crate) drain_seconds: u64,
+    /// How long a worker may be silent before its jobs go to others
+    #[arg(long, env = "ASHLAR_LEASE_SECONDS", value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) lease_seconds: u64,
+    /// How long one attempt at a job may take
+    #[arg(long, env = "ASHLAR_ATTEMPT_SECONDS", value_name = "N", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) attempt_seconds: u64,
+    /// How many attempts at a job there are
+    #[arg(long, env = "ASHLAR_ATTEMPTS", value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) attempts: u32,
+    /// How many jobs may wait before submissions are refused
+    #[arg(long, env = "ASHLAR_QUEUE_LIMIT", value_name = "N", default_value_t = 1000)]
+    pub(crate) queue_limit: u64,
+    /// The external prover, such as the C++ cpu_air_prover; default: STONE_BINARY_PATH
+    #[arg(long, env = "STONE_BINARY_PATH", hide_env = true, value_name = "FILE")]
+    pub(crate) external_prover: Option<PathBuf>,
+}
+
+/// One attempt at a job.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkOn {
+    /// The job's id
+    pub(crate) job: String,
+    /// Which attempt
+    #[arg(long)]
+    pub(crate) attempt: u32,
+    /// The token of its lease
+    #[arg(long)]
+    pub(crate) lease: String,
+    /// The worker's process, without which this one ends
+    #[arg(long)]
+    pub(crate) parent: u32,
+    /// The memory that was set aside, in bytes; 0 for no limit
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
+    /// The external prover
+    #[arg(long, env = "STONE_BINARY_PATH", hide_env = true, value_name = "FILE")]
+    pub(crate) external_prover: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Subcommand)]

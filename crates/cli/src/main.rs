@@ -9,6 +9,7 @@
 //! | `engine` | who makes a proof: this program, another one, or both to compare |
 //! | `calibration`, `estimate` | how fast this machine is, and how long a proof will still take |
 //! | `failure`, `catalogue` | errors, their form, and their pages |
+//! | `tenure` | by what right a process works on a job |
 //! | `console`, `progress` | standard output for data, standard error for people |
 //! | `session` | the records, and work that Ctrl-C can stop |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod progress;
 mod proving;
 mod session;
 mod settings;
+mod tenure;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -82,9 +84,17 @@ fn run(line: CommandLine) -> ExitCode {
     let interrupt = Interrupt::default();
     let works = matches!(
         line.command,
-        Command::Allocate(_) | Command::Prove(_) | Command::Jobs(arguments::Jobs::Retry { .. })
+        Command::Allocate(_)
+            | Command::Prove(_)
+            | Command::WorkOn(_)
+            | Command::Jobs(arguments::Jobs::Retry { .. })
     );
-    let grace = if works { GRACE } else { Duration::ZERO };
+    let grace = match &line.command {
+        // What it holds ends within its own time to drain, and then within moments.
+        Command::Worker(worker) => GRACE + Duration::from_secs(worker.flags.drain_seconds),
+        _ if works => GRACE,
+        _ => Duration::ZERO,
+    };
     let session = Session { console: console.clone(), interrupt: interrupt.clone(), global: line.global };
     let outcome = runtime.block_on(async {
         let command = commands::run(&session, line.command);

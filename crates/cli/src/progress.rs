@@ -202,6 +202,11 @@ fn resident_bytes() -> Option<u64> {
     status_kib("/proc/self/status", "VmRSS:")
 }
 
+/// The most memory that this process has had, where the system tells it.
+pub(crate) fn peak_bytes() -> Option<u64> {
+    status_kib("/proc/self/status", "VmHWM:")
+}
+
 /// An estimate with as many digits as it is worth.
 fn about(left: Duration) -> String {
     match left.as_secs() {

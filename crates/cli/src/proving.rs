@@ -7,12 +7,15 @@ use ashlar_cpu_air::{
     layout,
     statement::{Claim, StoneVersion},
 };
+use ashlar_engine::Forecast;
 use ashlar_field::Felt;
 use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
     Chosen, MemoryLimit, Policy, ProofFile, ProveError, Settlement, Target, Verified, Wish, choose, verify,
 };
-use ashlar_store::{AllocationId, JobId, NewJob, PaddedFelt, ProofStatus, Purpose, Store, VerifiedProof};
+use ashlar_store::{
+    AllocationId, JobId, Lease, NewJob, PaddedFelt, ProofStatus, Purpose, Store, VerifiedProof,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,6 +27,7 @@ use crate::{
     failure::{CommandError, Failure},
     progress::{Stages, Watch},
     session::Session,
+    tenure::Tenure,
 };
 
 /// The generation of Stone that new proofs are of.
@@ -56,7 +60,22 @@ pub(crate) struct Request {
     /// The job that this one does over.
     pub(crate) retry_of: Option<JobId>,
     /// Makes the run; on a thread of its own.
-    pub(crate) run: Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>,
+    pub(crate) run: Runner,
+}
+
+/// Makes a run that is ready to be proven.
+pub(crate) type Runner = Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>;
+
+/// What an attempt at a recorded job takes.
+pub(crate) struct Attempted {
+    /// The parameters to choose.
+    pub(crate) security: Security,
+    /// What the proof must satisfy before it counts as one.
+    pub(crate) policy: Policy,
+    /// Who makes it.
+    pub(crate) provers: Provers,
+    /// Makes the run; on a thread of its own.
+    pub(crate) run: Runner,
 }
 
 /// A proof that our verifier accepted and the records hold.
@@ -90,17 +109,35 @@ pub(crate) async fn prove_recorded(
     let job = store.create_job(&new, &request.allocations).await?;
     session.console.event("job", json!({ "job": job }))?;
     session.console.detail(&format!("job {job}"));
-    match stages(session, store, job, request).await {
+    let Request { security, policy, provers, run, .. } = request;
+    match stages(session, store, Tenure::Alone(job), Attempted { security, policy, provers, run }).await {
         Ok(proven) => Ok(proven),
         Err(failure) => Err(session.conclude(store, job, failure).await),
     }
 }
 
-async fn stages(session: &Session, store: &Store, job: JobId, request: Request) -> Result<Proven, Failure> {
+/// Proves a job of the queue that a worker holds. A proof is recorded with the worker's lease; what a failure means for
+/// the job is the worker's to say.
+pub(crate) async fn prove_held(
+    session: &Session,
+    store: &Store,
+    lease: Lease,
+    attempted: Attempted,
+) -> Result<Proven, Failure> {
+    stages(session, store, Tenure::Attempt(lease), attempted).await
+}
+
+async fn stages(
+    session: &Session,
+    store: &Store,
+    tenure: Tenure,
+    request: Attempted,
+) -> Result<Proven, Failure> {
+    let job = tenure.job();
     let watch = Arc::new(Watch::new(session.console.clone(), session.interrupt.clone()));
-    store.advance(job, ProofStatus::Tracing).await?;
+    tenure.advance(store, ProofStatus::Tracing).await?;
     watch.begin("run");
-    let prepared = session.work(store, job, request.run).await?;
+    let prepared = session.work(store, &tenure, request.run).await?;
     stop_if_asked(session)?;
 
     let public_input = &prepared.execution.public_input;
@@ -115,6 +152,9 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     // Another program has needs of its own, and a memory of its own to run out of.
     let limit =
         if matches!(request.provers, Provers::External(_)) { MemoryLimit::Unlimited } else { memory_limit };
+    // Whoever set too little aside learns how much it takes.
+    let least = chosen.prediction.memory_bytes(StoragePolicy::OneCoset) as u64;
+    session.console.event("needs", json!({ "memory_bytes": Forecast::with_process(least, n_steps) }))?;
     let storage = limit.storage(&chosen.prediction, storage);
     limit.check(&chosen.prediction, storage)?;
     let trace_size = n_steps * 24 + prepared.execution.memory.len() * 40;
@@ -125,22 +165,22 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
         settlement_remark(session, &chosen);
     }
 
-    store.advance(job, ProofStatus::Proving).await?;
+    tenure.advance(store, ProofStatus::Proving).await?;
     let parameters = chosen.parameters.clone();
     let observer = Arc::clone(&watch);
     let (provers, scratch) = (request.provers, session.scratch_path(job));
     watch.expect(estimate);
     let (proof, comparison) = session
-        .work(store, job, move || {
+        .work(store, &tenure, move || {
             provers.prove(prepared.execution, &parameters, VERSION, storage, scratch, &observer)
         })
         .await?;
 
-    store.advance(job, ProofStatus::Verifying).await?;
+    tenure.advance(store, ProofStatus::Verifying).await?;
     watch.begin("verify");
     let policy = request.policy;
     let (verified, proof_size, file) = session
-        .work(store, job, move || {
+        .work(store, &tenure, move || {
             let (verified, file) = checked(proof, &policy)?;
             Ok((verified, file.proof.len() as u64, file.into_json().to_stone_text().into_bytes()))
         })
@@ -148,7 +188,7 @@ async fn stages(session: &Session, store: &Store, job: JobId, request: Request) 
     stop_if_asked(session)?;
     let stages = watch.finish();
     let record = record(&verified, &prepared.claim, &chosen, trace_size, &stages);
-    store.conclude_verified(job, &record, &file).await?;
+    tenure.conclude_verified(store, &record, &file).await?;
     let claim = prepared.claim;
     Ok(Proven { job, verified, claim, file, proof_size, stages, chosen, storage, rates, comparison })
 }

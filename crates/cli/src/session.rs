@@ -14,6 +14,7 @@ use crate::{
     console::{Console, size},
     failure::{CommandError, Failure},
     progress::Interrupt,
+    tenure::Tenure,
 };
 
 /// Orphans younger than this may be another process's work in progress.
@@ -70,7 +71,7 @@ impl Session {
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         store: &Store,
-        job: JobId,
+        tenure: &Tenure,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let mut task = tokio::task::spawn_blocking(work);
@@ -82,9 +83,9 @@ impl Session {
                 done = &mut task => {
                     return done.unwrap_or_else(|broken| Err(CommandError::Broken(Box::new(broken)).into()));
                 }
-                _ = heartbeat.tick() => store.renew(job).await?,
+                _ = heartbeat.tick() => tenure.renew(store).await?,
                 _ = glance.tick() => {
-                    if !self.interrupt.is_set() && store.is_cancel_requested(job).await? {
+                    if !self.interrupt.is_set() && tenure.is_unwanted(store).await? {
                         self.interrupt.set_from_elsewhere();
                     }
                     if self.interrupt.is_set() && asked.get_or_insert_with(Instant::now).elapsed() > PATIENCE {

@@ -13,6 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ashlar_engine::RouterPolicy;
 use ashlar_stone::{FileError, MOST_SETTINGS_BYTES, read_bounded};
 use clap::{
     Arg, ArgMatches, Command, CommandFactory, FromArgMatches,
@@ -22,7 +23,7 @@ use clap::{
 use toml::{Table, Value};
 
 use crate::{
-    arguments::CommandLine,
+    arguments::{CommandLine, Global},
     failure::{CommandError, Failure},
 };
 
@@ -39,6 +40,9 @@ const NAMED_ONLY: [&str; 7] = [
     "engine",
     "external-prover",
 ];
+
+/// The section of the routing policy. It decides who sees inputs and who is paid, so it needs a file that was named.
+const ROUTER: &str = "router";
 
 /// What parsing the command line came to.
 pub(crate) enum Parsed {
@@ -103,9 +107,43 @@ fn read(path: &Path, named: bool) -> Result<Option<Table>, Failure> {
     Ok(Some(table))
 }
 
+/// The routing policy of the settings file; the default one if it has none.
+pub(crate) fn router(global: &Global) -> Result<RouterPolicy, Failure> {
+    let (path, named) = match &global.config {
+        Some(path) => (path.clone(), true),
+        None => (DEFAULT_FILE.into(), false),
+    };
+    let Some(section) = read(&path, named)?.and_then(|mut table| table.remove(ROUTER)) else {
+        return Ok(RouterPolicy::default());
+    };
+    policy_of(section, named).map_err(|message| {
+        CommandError::SettingsFile {
+            path: path.display().to_string(),
+            message: format!("{ROUTER}: {message}"),
+        }
+        .into()
+    })
+}
+
+fn policy_of(section: Value, named: bool) -> Result<RouterPolicy, String> {
+    if !named {
+        return Err("a file that was only found in the current folder may not say who makes proofs; name the file with \
+                    --config or ASHLAR_CONFIG"
+            .to_owned());
+    }
+    let policy: RouterPolicy =
+        section.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    policy.check().map_err(|error| error.to_string())?;
+    Ok(policy)
+}
+
 /// Makes the file's values the defaults of the flags.
 fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Result<Command, Failure> {
     for (key, value) in table {
+        if key == ROUTER {
+            // It is read by those commands that route.
+            continue;
+        }
         match (value, command.find_subcommand(key).cloned()) {
             (Value::Table(flags), Some(mut sub)) => {
                 for (flag, value) in flags {
@@ -221,6 +259,28 @@ mod tests {
         {
             let table: Table = wrong.parse().unwrap();
             assert!(apply(CommandLine::command(), &table, Path::new("a.toml"), true).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_routing_policy_is_read_from_a_named_file_only() {
+        let text = "environment = 'mainnet'\ncritical-usd = 5\n\
+                    [budget]\nday-micro-usd = 7\n\
+                    [[rules]]\nname = 'all'\nwhen = { critical = true, most-steps = 9 }\nprefer = ['atlantic', 'stone_local']\n";
+        let section = || Value::Table(text.parse().unwrap());
+        let policy = policy_of(section(), true).unwrap();
+        assert_eq!((policy.critical_usd, policy.budget.day_micro_usd, policy.rules.len()), (5, 7, 1));
+        assert_eq!(policy.rules[0].when.most_steps, Some(9));
+        assert!(policy_of(section(), false).unwrap_err().contains("--config"));
+        for (wrong, because) in [
+            ("environment = 'moon'", "moon"),
+            ("speed = 1", "speed"),
+            ("[[rules]]\nname = 'a'\nprefer = ['abacus']", "abacus"),
+            ("[[rules]]\nname = 'a'\nprefer = []", "no backend"),
+            ("environment = 'mainnet'\n[[rules]]\nname = 'a'\nprefer = ['mock']", "proves nothing"),
+        ] {
+            let refused = policy_of(Value::Table(wrong.parse().unwrap()), true).unwrap_err();
+            assert!(refused.contains(because), "{refused}");
         }
     }
 

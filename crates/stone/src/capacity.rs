@@ -23,6 +23,8 @@ pub enum MemoryLimit {
     Available,
     /// So many bytes, whatever is available.
     Bytes(u64),
+    /// So many bytes, set aside for this proof alone: all of it may be used.
+    Reserved(u64),
     /// Anything: the prediction is not looked at.
     Unlimited,
 }
@@ -64,7 +66,7 @@ impl fmt::Display for MemoryLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MemoryLimit::Available => f.write_str("available"),
-            MemoryLimit::Bytes(bytes) => write!(f, "{bytes}"),
+            MemoryLimit::Bytes(bytes) | MemoryLimit::Reserved(bytes) => write!(f, "{bytes}"),
             MemoryLimit::Unlimited => f.write_str("none"),
         }
     }
@@ -110,6 +112,8 @@ pub enum MemoryBound {
     ControlGroup,
     /// The person, by flag or environment.
     Person,
+    /// Whoever set memory aside for this proof.
+    Reservation,
 }
 
 impl fmt::Display for MemoryBound {
@@ -118,6 +122,7 @@ impl fmt::Display for MemoryBound {
             MemoryBound::Machine => "what this machine has available",
             MemoryBound::ControlGroup => "what this process's control group has left",
             MemoryBound::Person => "the memory limit that was set",
+            MemoryBound::Reservation => "what was set aside for it",
         })
     }
 }
@@ -263,6 +268,7 @@ impl MemoryLimit {
         const SHARE: u64 = 10;
         let room = match self {
             MemoryLimit::Bytes(bytes) => bytes,
+            MemoryLimit::Reserved(bytes) => bytes.saturating_mul(SHARE),
             MemoryLimit::Unlimited | MemoryLimit::Available => {
                 memory.map_or(u64::MAX, |memory| memory.available)
             }
@@ -289,6 +295,7 @@ impl MemoryLimit {
         let (allowed, bound) = match (self, memory) {
             (MemoryLimit::Unlimited, _) | (MemoryLimit::Available, None) => return Ok(()),
             (MemoryLimit::Bytes(bytes), _) => (bytes, MemoryBound::Person),
+            (MemoryLimit::Reserved(bytes), _) => (bytes, MemoryBound::Reservation),
             (MemoryLimit::Available, Some(memory)) => (memory.available, memory.bound),
         };
         if needed > allowed { Err(TooMuchMemory { needed, allowed, bound }) } else { Ok(()) }
@@ -385,6 +392,11 @@ mod tests {
         assert_eq!(automatic(1, MemoryLimit::Available), Ok(StoragePolicy::TwoCosets));
         assert_eq!(automatic(2, MemoryLimit::Available), Ok(StoragePolicy::OneCoset));
         assert_eq!(automatic(2, MemoryLimit::Bytes(64 << 30)), Ok(StoragePolicy::TwoCosets));
+        // What was set aside for it alone needs no room beside it.
+        assert_eq!(automatic(2, MemoryLimit::Reserved(3 << 30)), Ok(StoragePolicy::TwoCosets));
+        assert_eq!(automatic(2, MemoryLimit::Reserved(2 << 30)), Ok(StoragePolicy::OneCoset));
+        let refusal = automatic(2, MemoryLimit::Reserved(1 << 30)).unwrap_err();
+        assert_eq!(refusal.bound, MemoryBound::Reservation);
         assert_eq!(automatic(40, MemoryLimit::Unlimited), Ok(StoragePolicy::OneCoset));
         let refusal = automatic(17, MemoryLimit::Available).unwrap_err();
         assert_eq!((refusal.needed, refusal.allowed), (17 << 30, 16 << 30));

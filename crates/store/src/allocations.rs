@@ -5,7 +5,7 @@ use std::str::FromStr;
 use ashlar_field::Felt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
+use sqlx::{FromRow, Row, Sqlite, Transaction, sqlite::SqliteRow};
 
 use crate::{AllocationId, AllocationStatus, Error, Job, Moment, PaddedFelt, Store, rows::word};
 
@@ -65,11 +65,30 @@ impl Store {
     pub async fn record_allocation(&self, new: &NewAllocation) -> Result<Allocation, Error> {
         let proposal_id = PaddedFelt(new.proposal_id).to_string();
         let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
-        let now = Moment::now().to_string();
+        let mut transaction = self.write().await?;
+        self.record_allocation_in(&mut transaction, new, Moment::now()).await?;
+        let row = sqlx::query("SELECT * FROM allocations WHERE proposal_id = ?")
+            .bind(&proposal_id)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        transaction.commit().await.map_err(fault)?;
+        Allocation::from_row(&row).map_err(fault)
+    }
+
+    /// [`Store::record_allocation`] as part of a larger change.
+    pub(crate) async fn record_allocation_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        new: &NewAllocation,
+        now: Moment,
+    ) -> Result<AllocationId, Error> {
+        let proposal_id = PaddedFelt(new.proposal_id).to_string();
+        let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
         sqlx::query(
             "INSERT INTO allocations (id, proposal, proposal_id, model_version, shares, scores, verdict, status,
                                       created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, 'proposed', ?, ?)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'proposed', ?8, ?8)
              ON CONFLICT (proposal_id) DO NOTHING",
         )
         .bind(AllocationId::fresh().to_string())
@@ -79,17 +98,16 @@ impl Store {
         .bind(json!(new.shares).to_string())
         .bind(json!(new.scores).to_string())
         .bind(new.verdict)
-        .bind(&now)
-        .bind(&now)
-        .execute(&self.pool)
+        .bind(now.to_string())
+        .execute(&mut **transaction)
         .await
         .map_err(fault)?;
-        let row = sqlx::query("SELECT * FROM allocations WHERE proposal_id = ?")
+        let row = sqlx::query("SELECT id FROM allocations WHERE proposal_id = ?")
             .bind(&proposal_id)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut **transaction)
             .await
             .map_err(fault)?;
-        Allocation::from_row(&row).map_err(fault)
+        word(&row, "id", AllocationId::parse).map_err(fault)
     }
 
     /// The allocation of a proposal, if it is recorded.

@@ -113,16 +113,23 @@ impl Artefacts {
     ///
     /// # Errors
     /// [`Error::Unwritable`] or [`Error::DiskFull`]; then no file has the name.
-    pub fn put(&self, kind: ArtefactKind, bytes: &[u8]) -> Result<Artefact, Error> {
+    pub fn keep(&self, bytes: &[u8]) -> Result<ContentHash, Error> {
         let sha256 = ContentHash::of(bytes);
-        let artefact = Artefact { kind, sha256, size: bytes.len() as u64 };
         let path = self.path(sha256);
         // What lies there already may be an old orphan: from now on it is as young as what is written.
         let renewed = || -> std::io::Result<()> { File::open(&path)?.set_modified(SystemTime::now()) };
-        if self.read(&artefact).is_err() || renewed().is_err() {
+        if self.read_content(sha256, bytes.len() as u64).is_err() || renewed().is_err() {
             write_durably(&path, bytes)?;
         }
-        Ok(artefact)
+        Ok(sha256)
+    }
+
+    /// [`Artefacts::keep`], as an artefact of some kind.
+    ///
+    /// # Errors
+    /// As [`Artefacts::keep`].
+    pub fn put(&self, kind: ArtefactKind, bytes: &[u8]) -> Result<Artefact, Error> {
+        Ok(Artefact { kind, sha256: self.keep(bytes)?, size: bytes.len() as u64 })
     }
 
     /// Writes the manifest of a job.
@@ -148,21 +155,29 @@ impl Artefacts {
     /// # Errors
     /// [`Error::MissingArtefact`], [`Error::AlteredArtefact`], [`Error::Unreadable`].
     pub fn read(&self, artefact: &Artefact) -> Result<Vec<u8>, Error> {
-        let path = self.path(artefact.sha256);
+        self.read_content(artefact.sha256, artefact.size)
+    }
+
+    /// The content with this hash and size, both of which are checked.
+    ///
+    /// # Errors
+    /// As [`Artefacts::read`].
+    pub fn read_content(&self, sha256: ContentHash, size: u64) -> Result<Vec<u8>, Error> {
+        let path = self.path(sha256);
         let file = File::open(&path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => {
-                Error::MissingArtefact { sha256: artefact.sha256.to_string(), path: self.contents.clone() }
+                Error::MissingArtefact { sha256: sha256.to_string(), path: self.contents.clone() }
             }
             _ => Error::Unreadable { path: path.clone(), source },
         })?;
         // One byte more than recorded shows that the file has grown, without reading whatever it has become.
         let mut bytes = Vec::new();
-        file.take(artefact.size.saturating_add(1))
+        file.take(size.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|source| Error::Unreadable { path: path.clone(), source })?;
         let got = ContentHash::of(&bytes);
-        if got != artefact.sha256 {
-            let expected = artefact.sha256.to_string();
+        if got != sha256 {
+            let expected = sha256.to_string();
             return Err(Error::AlteredArtefact { path, expected, got: got.to_string() });
         }
         Ok(bytes)

@@ -48,6 +48,7 @@ fn migrator() -> &'static Migrator {
                 "execution destinations",
                 include_str!("../migrations/0003_execution_destinations.sql"),
             ),
+            simple(4, "queue", include_str!("../migrations/0004_queue.sql")),
         ])
     })
 }
@@ -125,10 +126,12 @@ impl Store {
     pub async fn sweep_orphans(&self, grace: Duration) -> Result<Swept, Error> {
         let fault = |source| self.fault("the artefacts", "listing artefacts", source);
         let mut transaction = self.write().await?;
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT sha256, job_id FROM artefacts")
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(fault)?;
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT sha256, job_id FROM artefacts UNION SELECT sha256, job_id FROM work_inputs",
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(fault)?;
         let contents: HashSet<ContentHash> =
             rows.iter().filter_map(|(hash, _)| ContentHash::parse(hash)).collect();
         let jobs: HashSet<JobId> = rows.iter().filter_map(|(_, job)| JobId::parse(job)).collect();

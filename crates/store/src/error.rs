@@ -88,6 +88,14 @@ pub enum Error {
         /// The rule, in the database's words.
         rule: String,
     },
+    /// The lease on a job ran out, and the job went to somebody else, or is over.
+    #[error("attempt {n} at {job} does not hold it any more")]
+    LostLease {
+        /// The job.
+        job: String,
+        /// The attempt.
+        n: u32,
+    },
     /// An artefact that the records name is not there.
     #[error("artefact {sha256} is missing from {}", path.display())]
     MissingArtefact {
@@ -152,6 +160,7 @@ impl Fault for Error {
             Error::Unreadable { .. } => Code(4014),
             Error::Database { .. } => Code(4015),
             Error::UnknownSettlement { .. } => Code(4016),
+            Error::LostLease { .. } => Code(4017),
         }
     }
 
@@ -160,7 +169,7 @@ impl Fault for Error {
             Error::UnknownJob { .. } | Error::AmbiguousJob { .. } | Error::UnknownSettlement { .. } => {
                 Exit::Usage
             }
-            Error::StateRule { .. } => Exit::Negative,
+            Error::StateRule { .. } | Error::LostLease { .. } => Exit::Negative,
             Error::DiskFull { .. } => Exit::Capacity,
             Error::Database { .. } => Exit::Bug,
             _ => Exit::Environment,

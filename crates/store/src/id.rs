@@ -74,6 +74,11 @@ identity!(
     SettlementId,
     "stl_"
 );
+identity!(
+    /// What proves that its bearer holds a job, `lea_` and a ULID.
+    LeaseToken,
+    "lea_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -161,8 +161,26 @@ impl Store {
     pub async fn create_job(&self, job: &NewJob, allocations: &[AllocationId]) -> Result<JobId, Error> {
         let id = JobId::fresh();
         let now = Moment::now();
-        let fault = |source| self.fault(&id.to_string(), "recording a job", source);
         let mut transaction = self.write().await?;
+        self.create_job_in(&mut transaction, id, job, allocations, Some(now.after(LEASE)), now).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|source| self.fault(&id.to_string(), "recording a job", source))?;
+        Ok(id)
+    }
+
+    /// [`Store::create_job`] as part of a larger change. `lease_until` is for a job that one process proves by itself.
+    pub(crate) async fn create_job_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: JobId,
+        job: &NewJob,
+        allocations: &[AllocationId],
+        lease_until: Option<Moment>,
+        now: Moment,
+    ) -> Result<(), Error> {
+        let fault = |source| self.fault(&id.to_string(), "recording a job", source);
         sqlx::query(
             "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, input_commitment, request, retry_of,
                                      attempts, lease_until, created_at, updated_at)
@@ -175,9 +193,9 @@ impl Store {
         .bind(&job.input_commitment)
         .bind(job.request.as_ref().map(Value::to_string))
         .bind(job.retry_of.map(|job| job.to_string()))
-        .bind(now.after(LEASE).to_string())
+        .bind(lease_until.map(|until| until.to_string()))
         .bind(now.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut **transaction)
         .await
         .map_err(fault)?;
         for (position, allocation) in allocations.iter().enumerate() {
@@ -185,12 +203,11 @@ impl Store {
                 .bind(allocation.to_string())
                 .bind(id.to_string())
                 .bind(position as i64)
-                .execute(&mut *transaction)
+                .execute(&mut **transaction)
                 .await
                 .map_err(fault)?;
         }
-        transaction.commit().await.map_err(fault)?;
-        Ok(id)
+        Ok(())
     }
 
     /// Moves a job to another state that is not terminal, and renews its lease.
@@ -269,15 +286,37 @@ impl Store {
         verified: &VerifiedProof,
         proof: &[u8],
     ) -> Result<Artefact, Error> {
+        let artefact = self.put_proof(job, proof)?;
+        let mut transaction = self.write().await?;
+        self.verified_in(&mut transaction, job, verified, artefact, Moment::now()).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|source| self.fault(&job.to_string(), "recording a proof", source))?;
+        Ok(artefact)
+    }
+
+    /// The file of a proof and its job's manifest, durably; no row names them as yet.
+    pub(crate) fn put_proof(&self, job: JobId, proof: &[u8]) -> Result<Artefact, Error> {
         let artefact = self.artefacts.put(ArtefactKind::Proof, proof)?;
         self.artefacts.write_manifest(job, &[artefact])?;
+        Ok(artefact)
+    }
+
+    /// The rows of a proof whose file is there.
+    pub(crate) async fn verified_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        job: JobId,
+        verified: &VerifiedProof,
+        artefact: Artefact,
+        now: Moment,
+    ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "recording a proof", source);
-        let now = Moment::now();
         let output: Vec<String> = verified.output.iter().map(Felt::to_string).collect();
         let stages: serde_json::Map<String, Value> =
             verified.stages.iter().map(|(name, milliseconds)| (name.clone(), json!(milliseconds))).collect();
         let latency: u64 = verified.stages.iter().map(|(_, milliseconds)| milliseconds).sum();
-        let mut transaction = self.write().await?;
         // A sweep that ran in between would have taken the file for an orphan. None can run now.
         if !self.artefacts.is_there(artefact.sha256) {
             let sha256 = artefact.sha256.to_string();
@@ -307,7 +346,7 @@ impl Store {
         .bind(Value::Object(stages).to_string())
         .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut **transaction)
         .await
         .map_err(fault)?;
         sqlx::query("INSERT INTO artefacts (job_id, kind, sha256, size, created_at) VALUES (?, ?, ?, ?, ?)")
@@ -316,11 +355,10 @@ impl Store {
             .bind(artefact.sha256.to_string())
             .bind(signed(artefact.size))
             .bind(now.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut **transaction)
             .await
             .map_err(fault)?;
-        transaction.commit().await.map_err(fault)?;
-        Ok(artefact)
+        Ok(())
     }
 
     /// Concludes a job as failed, with the error's code and text.
@@ -339,22 +377,35 @@ impl Store {
         self.conclude(job, ProofStatus::Cancelled, None).await
     }
 
-    /// Asks whoever works on a job to stop. Asking twice is asking once.
+    /// Asks whoever works on a job to stop; a job of the queue that nobody holds is cancelled at once. Asking twice is
+    /// asking once.
     ///
     /// # Errors
     /// [`Error::StateRule`] if the job is over.
     pub async fn request_cancel(&self, job: JobId) -> Result<(), Error> {
-        let now = Moment::now().to_string();
+        let now = Moment::now();
+        let fault = |source| self.fault(&job.to_string(), "asking to cancel a job", source);
+        let mut transaction = self.write().await?;
         sqlx::query(
             "UPDATE proof_jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?1), updated_at = ?1
              WHERE id = ?2",
         )
-        .bind(now)
+        .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
-        .map(drop)
-        .map_err(|source| self.fault(&job.to_string(), "asking to cancel a job", source))
+        .map_err(fault)?;
+        let waits: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM work_items WHERE job_id = ? AND state = 'waiting')",
+        )
+        .bind(job.to_string())
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        if waits {
+            self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
+        }
+        transaction.commit().await.map_err(fault)
     }
 
     /// Whether somebody asked for a job to be stopped.

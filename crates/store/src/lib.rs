@@ -6,6 +6,7 @@
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
 //! | `settlements` | [`Settlement`]s: a verified proof's way to a fact on chain |
 //! | `allocations` | [`Allocation`]s and which job proves them |
+//! | `queue` | work that waits, [`Lease`]s on it, [`Attempt`]s at it, and the workers |
 //! | `rows` | reading rows, every column checked |
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
 //! | `gate` | [`examine`], [`Store::pass_gate`]: what stands between a decision and its execution |
@@ -24,6 +25,7 @@ mod gate;
 mod id;
 mod jobs;
 mod moment;
+mod queue;
 mod rows;
 mod settlements;
 mod status;
@@ -37,11 +39,15 @@ pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
     examine,
 };
-pub use id::{AllocationId, ExecutionId, JobId, SettlementId};
+pub use id::{AllocationId, ExecutionId, JobId, LeaseToken, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
 pub use moment::Moment;
+pub use queue::{
+    Attempt, AttemptEnd, Claimant, Claimed, Expired, LaneDepth, Lease, NewInput, NewSubmission, NewWork,
+    Next, Pauses, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
+};
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{
-    AllocationStatus, ArtefactKind, ExecutionState, FactSource, ProofSource, ProofStatus, Purpose,
-    SettlementState,
+    AllocationStatus, ArtefactKind, ExecutionState, FactSource, FailureKind, Lane, ProofSource, ProofStatus,
+    Purpose, SettlementState, WorkerState,
 };

@@ -179,6 +179,74 @@ vocabulary!(
     }
 );
 
+vocabulary!(
+    /// Who may take work: what it needs of a worker.
+    Lane {
+        /// A proof of less than 1 GiB.
+        ProveSmall = "prove.s",
+        /// A proof of less than 8 GiB.
+        ProveMedium = "prove.m",
+        /// A larger proof.
+        ProveLarge = "prove.l",
+        /// A proof by another program, which the worker must have.
+        ProveExternal = "prove.external",
+        /// A proof by the managed service, whose key the worker must have.
+        RemoteAtlantic = "remote.atlantic",
+    }
+);
+
+impl Lane {
+    /// The lane of a proof made here that is predicted to need so many bytes.
+    pub const fn of_memory(bytes: u64) -> Lane {
+        const GIBIBYTE: u64 = 1 << 30;
+        if bytes < GIBIBYTE {
+            Lane::ProveSmall
+        } else if bytes < 8 * GIBIBYTE {
+            Lane::ProveMedium
+        } else {
+            Lane::ProveLarge
+        }
+    }
+}
+
+vocabulary!(
+    /// Whose fault a failed attempt is.
+    FailureKind {
+        /// The program's: it fails, or never ends.
+        Program = "program",
+        /// The request's: its inputs or parameters make no sense.
+        Input = "input",
+        /// A setting, a missing file, a full disk.
+        Configuration = "configuration",
+        /// It does not fit into the memory that it may use.
+        Capacity = "capacity",
+        /// It took longer than it may.
+        Time = "time",
+        /// A backend or the way to it.
+        Backend = "backend",
+        /// A backend that wants money or patience first.
+        Quota = "quota",
+        /// Ours: the process ended by a signal or with a bug.
+        Crash = "crash",
+        /// The worker vanished.
+        Lost = "lost",
+        /// A mock did everything but the proof.
+        Mock = "mock",
+    }
+);
+
+vocabulary!(
+    /// Whether a worker takes work.
+    WorkerState {
+        /// It does.
+        Working = "working",
+        /// It finishes what it holds.
+        Draining = "draining",
+        /// It ended in an orderly way.
+        Stopped = "stopped",
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +264,8 @@ mod tests {
     fn the_database_knows_the_same_words() {
         let schema = concat!(
             include_str!("../migrations/0001_records.sql"),
-            include_str!("../migrations/0002_settlements.sql")
+            include_str!("../migrations/0002_settlements.sql"),
+            include_str!("../migrations/0004_queue.sql")
         );
         let words = [
             ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
@@ -207,6 +276,9 @@ mod tests {
             ExecutionState::ALL.iter().map(|word| word.word()).collect(),
             FactSource::ALL.iter().map(|word| word.word()).collect(),
             SettlementState::ALL.iter().map(|word| word.word()).collect(),
+            Lane::ALL.iter().map(|word| word.word()).collect(),
+            FailureKind::ALL.iter().map(|word| word.word()).collect(),
+            WorkerState::ALL.iter().map(|word| word.word()).collect(),
         ];
         let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
         for vocabulary in words {

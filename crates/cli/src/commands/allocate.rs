@@ -18,7 +18,7 @@ use crate::{
     console::{ago, duration},
     engine::Provers,
     failure::{CommandError, Failure},
-    proving::{Prepared, Request, prove_recorded},
+    proving::{Prepared, Request, Runner, prove_recorded},
     session::Session,
 };
 
@@ -181,12 +181,17 @@ fn request(items: &[Item], security: &Security, retry_of: Option<JobId>) -> Resu
         provers: Provers::Native,
         asked: Asked::Allocation(security.clone()).to_json()?,
         retry_of,
-        run: Box::new(move || {
-            // The run comes back only if it agrees with the reference, so a disagreement is never proven.
-            let run = run_model(&proposals)?.run;
-            let claim = run.forms.strict.map_err(StatementError::Entry)?;
-            Ok(Prepared { execution: run.execution, claim })
-        }),
+        run: model_run(proposals),
+    })
+}
+
+/// How the run of the risk engine over some proposals comes about.
+pub(super) fn model_run(proposals: Vec<Proposal>) -> Runner {
+    Box::new(move || {
+        // The run comes back only if it agrees with the reference, so a disagreement is never proven.
+        let run = run_model(&proposals)?.run;
+        let claim = run.forms.strict.map_err(StatementError::Entry)?;
+        Ok(Prepared { execution: run.execution, claim })
     })
 }
 

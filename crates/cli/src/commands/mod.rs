@@ -11,6 +11,8 @@ mod plan;
 mod program;
 mod prove;
 mod verify;
+mod work_on;
+mod worker;
 
 use crate::{arguments::Command, failure::Failure, session::Session};
 
@@ -23,6 +25,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Plan(arguments) => plan::run(session, arguments).await,
         Command::Jobs(verb) => jobs::run(session, verb).await,
         Command::Atlantic(verb) => atlantic::run(session, verb).await,
+        Command::Worker(arguments) => worker::run(session, arguments).await,
+        Command::WorkOn(arguments) => work_on::run(session, arguments).await,
         Command::Doctor { calibrate } => doctor::run(session, calibrate).await,
         Command::Explain { code } => explain::run(session, code.as_deref()),
         Command::Completions { shell } => manual::completions(session, shell),

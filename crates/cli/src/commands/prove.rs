@@ -17,7 +17,7 @@ use crate::{
     asked::Asked,
     engine::Provers,
     failure::{CommandError, Failure},
-    proving::{Prepared, Request, prove_recorded},
+    proving::{Prepared, Request, Runner, prove_recorded},
     session::Session,
 };
 
@@ -88,8 +88,6 @@ fn absolute(mut arguments: Prove) -> Prove {
     arguments
 }
 
-type Runner = Box<dyn FnOnce() -> Result<Prepared, Failure> + Send>;
-
 /// How the run comes about, and a digest of what it is made from.
 fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
     if let Some(private) = &arguments.private_input {
@@ -119,7 +117,7 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
 }
 
 /// What a run states, by the strictest form that it has.
-fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
+pub(super) fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
     let refusal = |refusal: &EntryRefusal| Failure::from(StatementError::Entry(refusal.clone()));
     forms.strictest().cloned().map_err(refusal)
 }

@@ -1,0 +1,90 @@
+//! `ashlar work-on`: one attempt at a job of the queue, in a process of its own, for the worker that claimed it.
+//!
+//! It is no verb for people. It is confined before it reads anything, tells the worker on standard output how far it is,
+//! records a proof itself with the lease that it was given, and leaves everything else to the worker.
+
+use ashlar_cairo::{Arguments, CairoError, EntryChoice, LayoutChoice, Limits, Program, RunOptions};
+use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
+use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
+use ashlar_store::{JobId, Lease, LeaseToken, ProofSource, Store};
+
+use super::{allocate, prove};
+use crate::{
+    arguments::{Goal, Hash, Security, WorkOn},
+    engine::Provers,
+    failure::{CommandError, Failure},
+    proving::{Attempted, Prepared, Runner, prove_held},
+    session::Session,
+};
+
+pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Failure> {
+    Confinement { parent: arguments.parent, memory_bytes: arguments.memory_bytes }.apply()?;
+    let usage = |what: &str, got: &str| CommandError::Usage(format!("expected {what}, got {got:?}"));
+    let job = JobId::parse(&arguments.job).ok_or_else(|| usage("the id of a job", &arguments.job))?;
+    let token =
+        LeaseToken::parse(&arguments.lease).ok_or_else(|| usage("the token of a lease", &arguments.lease))?;
+    let lease = Lease { job, n: arguments.attempt, token };
+    let store = Store::open(&session.global.data_dir).await?;
+    let submission = Submission::recorded(&store, job).await?;
+    let provers = match store.job(job).await?.proof_source {
+        ProofSource::StoneExternal => {
+            let program = arguments.external_prover.as_ref().ok_or(CommandError::NoExternalProver)?;
+            Provers::External(ExternalProver::new(program))
+        }
+        _ => Provers::Native,
+    };
+    let security = security(&submission.requirements, arguments.memory_bytes);
+    let mut policy = Policy::strict(security.minimum_bits);
+    let run = match submission.task {
+        Task::Allocation(proposals) => allocate::model_run(proposals),
+        Task::Program(task) => {
+            if task.as_built {
+                policy.statement = StatementRule::AnyForm;
+            }
+            program_run(task)
+        }
+    };
+    prove_held(session, &store, lease, Attempted { security, policy, provers, run }).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// What was asked for, within the memory that was set aside.
+fn security(requirements: &Requirements, memory_bytes: u64) -> Security {
+    Security {
+        minimum_bits: requirements.minimum_bits,
+        optimize: match requirements.optimize {
+            Optimize::Time => Goal::Time,
+            Optimize::Size => Goal::Size,
+            Optimize::Calldata => Goal::Calldata,
+        },
+        hash: match requirements.hash {
+            HashChoice::Blake248 => Hash::Blake248,
+            HashChoice::Poseidon => Hash::Poseidon,
+            HashChoice::Keccak160 => Hash::Keccak160,
+        },
+        memory_limit: match memory_bytes {
+            0 => MemoryLimit::Unlimited,
+            bytes => MemoryLimit::Reserved(ashlar_engine::Forecast::columns_of(bytes)),
+        },
+        storage: StorageChoice::Automatic,
+    }
+}
+
+/// Runs a program that somebody sent, for no more steps than were declared.
+fn program_run(task: ProgramTask) -> Runner {
+    Box::new(move || {
+        let program = Program::from_bytes(&task.program)?;
+        let arguments = match &task.arguments {
+            Some(text) => Arguments::from_text(text).map_err(CairoError::from)?,
+            None => Arguments::none(),
+        };
+        let options = RunOptions {
+            layout: task.layout.map_or_else(LayoutChoice::automatic, LayoutChoice::Named),
+            entry: if task.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict },
+            limits: Limits { steps: task.steps, ..Limits::default() },
+        };
+        let run = ashlar_cairo::run(&program, &arguments, &options)?;
+        Ok(Prepared { claim: prove::claim(&run.forms)?, execution: run.execution })
+    })
+}

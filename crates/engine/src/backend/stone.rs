@@ -1,0 +1,120 @@
+//! Proofs made on this machine: by this program, or by another one with Stone's flags and files.
+
+use std::path::PathBuf;
+
+use ashlar_stone::Rates;
+use ashlar_store::{Lane, Lease, ProofSource};
+
+use super::{Backend, Order, Unable};
+use crate::{ChildOrder, Ended, Forecast, Reins, RunSize, Submission, supervise};
+
+/// The prover of this workspace, in a child process of this program.
+#[derive(Clone, Debug)]
+pub struct StoneLocal {
+    /// How fast this machine is.
+    pub rates: Rates,
+    /// The memory that the largest worker may use, in bytes.
+    pub most_bytes: u64,
+}
+
+impl Backend for StoneLocal {
+    fn source(&self) -> ProofSource {
+        ProofSource::StoneLocal
+    }
+
+    fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+        let forecast = here(submission, size, &self.rates)?;
+        let (needs_bytes, most_bytes) = (forecast.memory_bytes, self.most_bytes);
+        if needs_bytes > most_bytes {
+            Err(Unable::TooLarge { needs_bytes, most_bytes })
+        } else {
+            Ok(forecast)
+        }
+    }
+
+    fn lane(&self, forecast: &Forecast) -> Lane {
+        Lane::of_memory(forecast.memory_bytes)
+    }
+
+    fn make(&self, order: &Order, reins: &Reins) -> Ended {
+        in_child(order, order.memory_bytes, reins)
+    }
+}
+
+/// Another program, such as the C++ `cpu_air_prover`, as a child of the child process.
+#[derive(Clone, Debug)]
+pub struct StoneExternal {
+    /// The program; `None` if there is none here.
+    pub program: Option<PathBuf>,
+    /// How fast this machine is.
+    pub rates: Rates,
+    /// The memory that the largest worker may use, in bytes.
+    pub most_bytes: u64,
+}
+
+impl Backend for StoneExternal {
+    fn source(&self) -> ProofSource {
+        ProofSource::StoneExternal
+    }
+
+    fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+        // The C++ prover was measured at about three times the time and memory of ours.
+        const TIMES: u64 = 3;
+        if self.program.is_none() {
+            let missing = "no external prover is set up: STONE_BINARY_PATH names one".to_owned();
+            return Err(Unable::NotConfigured { missing });
+        }
+        let ours = here(submission, size, &self.rates)?;
+        let forecast = Forecast {
+            memory_bytes: ours.memory_bytes.saturating_mul(TIMES),
+            cpu_seconds: ours.cpu_seconds * TIMES as f64,
+            seconds: ours.seconds * TIMES as f64,
+            ..ours
+        };
+        let (needs_bytes, most_bytes) = (forecast.memory_bytes, self.most_bytes);
+        if needs_bytes > most_bytes {
+            Err(Unable::TooLarge { needs_bytes, most_bytes })
+        } else {
+            Ok(forecast)
+        }
+    }
+
+    fn lane(&self, _: &Forecast) -> Lane {
+        Lane::ProveExternal
+    }
+
+    fn make(&self, order: &Order, reins: &Reins) -> Ended {
+        // The other program is not this process's to limit: it is a child of the child, with needs of its own.
+        in_child(order, 0, reins)
+    }
+}
+
+fn here(submission: &Submission, size: &RunSize, rates: &Rates) -> Result<Forecast, Unable> {
+    Forecast::here(size, &submission.requirements, rates).map_err(|reason| Unable::Unsuited { reason })
+}
+
+/// In a process of this program that holds the job's lease, and records the result itself.
+fn in_child(order: &Order, memory_bytes: u64, reins: &Reins) -> Ended {
+    let Lease { job, n, token } = order.lease;
+    let mut arguments = order.arguments.clone();
+    let own = [
+        job.to_string(),
+        "--attempt".to_owned(),
+        n.to_string(),
+        "--lease".to_owned(),
+        token.to_string(),
+        "--parent".to_owned(),
+        std::process::id().to_string(),
+        "--memory-bytes".to_owned(),
+        memory_bytes.to_string(),
+    ];
+    arguments.extend(own.map(Into::into));
+    let child = ChildOrder {
+        program: order.program.clone(),
+        arguments,
+        time: order.time,
+        memory_bytes,
+        grace: order.grace,
+    };
+    supervise(&child, reins)
+}

@@ -1,0 +1,173 @@
+//! From a request to a job that waits: everything in one transaction, so that a job without work, work without a job, or
+//! two jobs of one request cannot exist.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use crate::{ContentHash, Error, JobId, Lane, Moment, NewAllocation, NewJob, Store, rows::signed};
+
+/// A request about to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewSubmission {
+    /// The job.
+    pub job: NewJob,
+    /// What it proves, in the order of the batch.
+    pub allocations: Vec<NewAllocation>,
+    /// What it is made from.
+    pub inputs: Vec<NewInput>,
+    /// How it waits.
+    pub work: NewWork,
+    /// What makes a second sending of the request the same request.
+    pub key: Option<SubmissionKey>,
+    /// What is told about it in the log: event and particulars.
+    pub notes: Vec<(&'static str, serde_json::Value)>,
+    /// What it commits to spend, and with whom.
+    pub commitment: Option<(crate::ProofSource, u64)>,
+}
+
+/// A file, stored already, that a job is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct NewInput {
+    /// What it is: `program`.
+    pub role: &'static str,
+    /// Its content, which must be among the artefacts.
+    pub sha256: ContentHash,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How a job waits.
+#[derive(Clone, Copy, Debug)]
+pub struct NewWork {
+    /// Who may take it.
+    pub lane: Lane,
+    /// 0 to 9, the highest first.
+    pub priority: u8,
+    /// Predicted peak memory in bytes.
+    pub memory_bytes: u64,
+    /// Not to be taken before.
+    pub not_before: Moment,
+    /// After this the job is a timeout.
+    pub deadline: Option<Moment>,
+    /// How long one attempt may take.
+    pub attempt_time: Duration,
+    /// The most attempts that count.
+    pub budget: u32,
+}
+
+/// The sender's key for a request, and a digest of the request's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmissionKey {
+    /// 1 to 300 characters, unique for the sender.
+    pub key: String,
+    /// The body's digest.
+    pub body: ContentHash,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// A new job waits.
+    Recorded(JobId),
+    /// The same request was recorded before.
+    Existing(JobId),
+    /// The key stands for another request, recorded as this job. Nothing was recorded.
+    OtherBody(JobId),
+    /// So many jobs wait already. Nothing was recorded.
+    Full(u64),
+}
+
+impl Store {
+    /// Records a job, its allocations, inputs and work, unless `limit` jobs wait already or the key is known.
+    ///
+    /// # Errors
+    /// [`Error::MissingArtefact`] if an input is not among the artefacts; [`Error::StateRule`], as for a job that was
+    /// done over already; a database error. Then nothing is recorded.
+    pub async fn submit(&self, new: &NewSubmission, limit: u64, now: Moment) -> Result<Submitted, Error> {
+        let id = JobId::fresh();
+        let text = id.to_string();
+        let fault = |source| self.fault(&text, "recording a submission", source);
+        let mut transaction = self.write().await?;
+        if let Some(SubmissionKey { key, body }) = &new.key {
+            let known = sqlx::query("SELECT body_sha256, job_id FROM submissions WHERE idempotency_key = ?")
+                .bind(key)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(fault)?;
+            if let Some(row) = known {
+                let job = crate::rows::word(&row, "job_id", JobId::parse).map_err(fault)?;
+                let recorded: String = row.try_get("body_sha256").map_err(fault)?;
+                let same = recorded == body.to_string();
+                return Ok(if same { Submitted::Existing(job) } else { Submitted::OtherBody(job) });
+            }
+        }
+        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM work_items WHERE state = 'waiting'")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        let waiting = u64::try_from(waiting).unwrap_or(0);
+        if waiting >= limit {
+            return Ok(Submitted::Full(waiting));
+        }
+        let mut allocations = Vec::with_capacity(new.allocations.len());
+        for allocation in &new.allocations {
+            allocations.push(self.record_allocation_in(&mut transaction, allocation, now).await?);
+        }
+        self.create_job_in(&mut transaction, id, &new.job, &allocations, None, now).await?;
+        for input in &new.inputs {
+            let NewInput { role, sha256, size } = *input;
+            // A sweep that ran in between would have taken the file for an orphan. None can run now.
+            if !self.artefacts.is_there(sha256) {
+                let path = self.artefacts.path(sha256);
+                return Err(Error::MissingArtefact { sha256: sha256.to_string(), path });
+            }
+            sqlx::query("INSERT INTO work_inputs (job_id, role, sha256, size) VALUES (?, ?, ?, ?)")
+                .bind(&text)
+                .bind(role)
+                .bind(sha256.to_string())
+                .bind(signed(size))
+                .execute(&mut *transaction)
+                .await
+                .map_err(fault)?;
+        }
+        let work = &new.work;
+        sqlx::query(
+            "INSERT INTO work_items (job_id, lane, state, priority, memory_bytes, not_before, deadline, attempt_ms,
+                                     budget, created_at, updated_at)
+             VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+        )
+        .bind(&text)
+        .bind(work.lane.word())
+        .bind(work.priority.min(9))
+        .bind(signed(work.memory_bytes))
+        .bind(work.not_before.to_string())
+        .bind(work.deadline.map(|deadline| deadline.to_string()))
+        .bind(i64::try_from(work.attempt_time.as_millis()).unwrap_or(i64::MAX))
+        .bind(work.budget.max(1))
+        .bind(now.to_string())
+        .execute(&mut *transaction)
+        .await
+        .map_err(fault)?;
+        if let Some(SubmissionKey { key, body }) = &new.key {
+            sqlx::query(
+                "INSERT INTO submissions (idempotency_key, body_sha256, job_id, created_at) VALUES (?, ?, ?, ?)",
+            )
+            .bind(key)
+            .bind(body.to_string())
+            .bind(&text)
+            .bind(now.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(fault)?;
+        }
+        for (event, detail) in &new.notes {
+            self.note_in(&mut transaction, id, event, detail).await?;
+        }
+        if let Some((backend, micro_usd)) = new.commitment {
+            self.commit_spending_in(&mut transaction, id, 1, backend, micro_usd, now).await?;
+        }
+        transaction.commit().await.map_err(fault)?;
+        Ok(Submitted::Recorded(id))
+    }
+}
