@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// The rooms from the ground up. Crates at the top (the programs) may use everything.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "ashlar-fault",
     "ashlar-field",
     "ashlar-curve",
@@ -20,6 +20,7 @@ const ORDER: [&str; 17] = [
     "ashlar-atlantic",
     "ashlar-atlantic-mock",
     "ashlar-engine",
+    "ashlar-server",
     "ashlar",
     "ashlar-lab",
     "xtask",

@@ -1,6 +1,6 @@
 //! The command line, defined once: flags, environment variables, and the keys of `ashlar.toml` all come from here.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize, StorageChoice};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -63,6 +63,11 @@ pub(crate) enum Command {
     /// The managed proving service: its contract, and what became of a query
     #[command(subcommand)]
     Atlantic(Atlantic),
+    /// Serve the HTTP API and the dashboard, and prove what is submitted
+    Serve(Serve),
+    /// Keys of the HTTP API
+    #[command(subcommand)]
+    Keys(Keys),
     /// Take jobs from the queue and prove them, each in a process of its own, until asked to end
     Worker(Worker),
     /// One attempt at a job of the queue, for the worker that claimed it
@@ -287,6 +292,68 @@ pub(crate) struct Worker {
     /// End when nothing waits any more
     #[arg(long)]
     pub(crate) until_idle: bool,
+}
+
+/// HTTP API, dashboard and a worker in one process.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ashlar serve --open-on-loopback              try it: http://127.0.0.1:8155/
+  ashlar keys create ci && ashlar serve        whoever asks needs a key
+  ashlar serve --listen 0.0.0.0:8155 --host-name ashlar.example
+
+SIGTERM or Ctrl-C: no connection is taken any more, requests are answered, and the worker ends as ashlar worker does.")]
+pub(crate) struct Serve {
+    /// Where to listen
+    #[arg(long, env = "ASHLAR_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8155")]
+    pub(crate) listen: SocketAddr,
+    /// Ask callers of this machine's loopback for no key
+    #[arg(long, env = "ASHLAR_OPEN_ON_LOOPBACK")]
+    pub(crate) open_on_loopback: bool,
+    /// A name by which browsers reach the server, besides its address; may be given several times
+    #[arg(long = "host-name", env = "ASHLAR_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) host_names: Vec<String>,
+    /// Requests a second that one caller may make in the long run
+    #[arg(long, env = "ASHLAR_RATE_LIMIT", value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate_limit: u32,
+    /// Prove nothing here: other processes do, with ashlar worker
+    #[arg(long, env = "ASHLAR_NO_WORKER")]
+    pub(crate) no_worker: bool,
+    #[command(flatten)]
+    pub(crate) flags: WorkerFlags,
+}
+
+/// Keys of the HTTP API.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key and show it, once
+    Create {
+        /// What to call it, 1 to 100 characters
+        #[arg(value_parser = key_name)]
+        name: String,
+        /// What it may do: read, submit, cancel, admin
+        #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "read,submit")]
+        scopes: Vec<String>,
+        /// Let it reach every job, not only those that it submits
+        #[arg(long)]
+        all_jobs: bool,
+    },
+    /// Every key, without its secret
+    List,
+    /// Make a key open nothing any more
+    Revoke {
+        /// The key's id, from the list
+        id: String,
+    },
+}
+
+fn key_name(text: &str) -> Result<String, String> {
+    let length = text.chars().count();
+    if (1..=100).contains(&length) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected 1 to 100 characters, got {length}"))
+    }
 }
 
 /// How the queue and its workers work.

@@ -91,6 +91,7 @@ fn run(line: CommandLine) -> ExitCode {
     );
     let grace = match &line.command {
         // What it holds ends within its own time to drain, and then within moments.
+        Command::Serve(serve) => GRACE + Duration::from_secs(serve.flags.drain_seconds),
         Command::Worker(worker) => GRACE + Duration::from_secs(worker.flags.drain_seconds),
         _ if works => GRACE,
         _ => Duration::ZERO,

@@ -55,7 +55,8 @@ pub use json::{Json, JsonError};
 pub use parameters::{ParameterFileError, ProofParameters};
 pub use policy::{Allowed, Policy, PolicyError, StatementRule};
 pub use prediction::{
-    HashRates, MOST_CALLDATA_FELTS, PageZero, PhaseSeconds, Prediction, Rates, TraceShape, calibrate, predict,
+    HashRates, MOST_CALLDATA_FELTS, PageZero, PhaseSeconds, Prediction, ProofParts, Rates, TraceShape,
+    calibrate, predict, proof_parts,
 };
 pub use private_input::{PrivateInputFile, private_input_from_json, private_input_to_json};
 pub use profile::{Profile, Recorder, Stage};

@@ -15,7 +15,7 @@ use ashlar_stark::{Operations, Phase, StarkParameters, StoragePolicy};
 
 pub use calibration::calibrate;
 pub use rates::{HashRates, Rates};
-pub use size::{MOST_CALLDATA_FELTS, PageZero};
+pub use size::{MOST_CALLDATA_FELTS, PageZero, ProofParts};
 
 use size::{Stream, WORD};
 
@@ -155,6 +155,11 @@ fn input(shape: &TraceShape, rates: &Rates) -> f64 {
 fn transform(shape: &TraceShape, rates: &Rates) -> f64 {
     let length = f64::from(shape.log_trace_length).exp2();
     length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly
+}
+
+/// Where the bytes of a proof with these parameters over a trace of this shape are.
+pub fn proof_parts(parameters: &StarkParameters, shape: &TraceShape) -> ProofParts {
+    Stream::expected(parameters, shape).parts(parameters, shape)
 }
 
 /// CPU seconds of every phase, with the default storage policy.

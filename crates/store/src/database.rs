@@ -49,6 +49,7 @@ fn migrator() -> &'static Migrator {
                 include_str!("../migrations/0003_execution_destinations.sql"),
             ),
             simple(4, "queue", include_str!("../migrations/0004_queue.sql")),
+            simple(5, "keys", include_str!("../migrations/0005_keys.sql")),
         ])
     })
 }

@@ -70,6 +70,18 @@ pub enum Error {
         /// What was asked for.
         given: String,
     },
+    /// No allocation has this id.
+    #[error("no allocation has the id {given}")]
+    UnknownAllocation {
+        /// What was asked for.
+        given: String,
+    },
+    /// No key of the HTTP API has this id.
+    #[error("no key has the id {given}")]
+    UnknownKey {
+        /// What was asked for.
+        given: String,
+    },
     /// Several jobs start with this prefix.
     #[error("{count} jobs have ids that start with {given}, the first is {first}")]
     AmbiguousJob {
@@ -161,14 +173,18 @@ impl Fault for Error {
             Error::Database { .. } => Code(4015),
             Error::UnknownSettlement { .. } => Code(4016),
             Error::LostLease { .. } => Code(4017),
+            Error::UnknownAllocation { .. } => Code(4018),
+            Error::UnknownKey { .. } => Code(4019),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Error::UnknownJob { .. } | Error::AmbiguousJob { .. } | Error::UnknownSettlement { .. } => {
-                Exit::Usage
-            }
+            Error::UnknownJob { .. }
+            | Error::AmbiguousJob { .. }
+            | Error::UnknownSettlement { .. }
+            | Error::UnknownAllocation { .. }
+            | Error::UnknownKey { .. } => Exit::Usage,
             Error::StateRule { .. } | Error::LostLease { .. } => Exit::Negative,
             Error::DiskFull { .. } => Exit::Capacity,
             Error::Database { .. } => Exit::Bug,
@@ -183,6 +199,7 @@ impl Fault for Error {
             }
             Error::DiskFull { .. } => "free some space, or choose another disk: --data-dir DIR".to_owned(),
             Error::UnknownJob { .. } => "list the jobs: ashlar jobs list".to_owned(),
+            Error::UnknownKey { .. } => "list the keys: ashlar keys list".to_owned(),
             Error::AmbiguousJob { given, .. } => format!("give more of the id than {given}"),
             Error::MissingArtefact { .. } | Error::AlteredArtefact { .. } => {
                 "prove it anew: ashlar allocate FILE --again".to_owned()

@@ -75,6 +75,11 @@ identity!(
     "stl_"
 );
 identity!(
+    /// The id of a key of the HTTP API, `key_` and a ULID. It is no secret.
+    KeyId,
+    "key_"
+);
+identity!(
     /// What proves that its bearer holds a job, `lea_` and a ULID.
     LeaseToken,
     "lea_"

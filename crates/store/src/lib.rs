@@ -6,6 +6,9 @@
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
 //! | `settlements` | [`Settlement`]s: a verified proof's way to a fact on chain |
 //! | `allocations` | [`Allocation`]s and which job proves them |
+//! | `keys` | [`ApiKey`]s of the HTTP API, and which jobs each reaches |
+//! | `pages` | [`JobFilter`], [`AllocationFilter`]: long lists, a page at a time |
+//! | `figures` | [`Figures`]: what was made, by whom, how fast |
 //! | `queue` | work that waits, [`Lease`]s on it, [`Attempt`]s at it, and the workers |
 //! | `rows` | reading rows, every column checked |
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
@@ -21,10 +24,13 @@ mod artefacts;
 mod database;
 mod error;
 mod execution;
+mod figures;
 mod gate;
 mod id;
 mod jobs;
+mod keys;
 mod moment;
+mod pages;
 mod queue;
 mod rows;
 mod settlements;
@@ -35,19 +41,22 @@ pub use artefacts::{Artefact, Artefacts, ContentHash, Swept, write_durably};
 pub use database::Store;
 pub use error::Error;
 pub use execution::{DryRun, ExecutionError, ExecutionPort, Failure, Order, Webhook};
+pub use figures::{Figures, Latency};
 pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
     examine,
 };
-pub use id::{AllocationId, ExecutionId, JobId, LeaseToken, SettlementId};
+pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
+pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;
+pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
     Attempt, AttemptEnd, Claimant, Claimed, Expired, LaneDepth, Lease, NewInput, NewSubmission, NewWork,
     Next, Pauses, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{
-    AllocationStatus, ArtefactKind, ExecutionState, FactSource, FailureKind, Lane, ProofSource, ProofStatus,
-    Purpose, SettlementState, WorkerState,
+    AllocationStatus, ArtefactKind, ExecutionState, FactSource, FailureKind, KeyReach, KeyScope, Lane,
+    ProofSource, ProofStatus, Purpose, SettlementState, WorkerState,
 };

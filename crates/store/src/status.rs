@@ -124,6 +124,30 @@ vocabulary!(
 );
 
 vocabulary!(
+    /// What a key of the HTTP API may do.
+    KeyScope {
+        /// Read jobs, allocations and artefacts.
+        Read = "read",
+        /// Submit jobs and proposals.
+        Submit = "submit",
+        /// Cancel and retry jobs.
+        Cancel = "cancel",
+        /// Everything.
+        Admin = "admin",
+    }
+);
+
+vocabulary!(
+    /// Which jobs a key of the HTTP API reaches.
+    KeyReach {
+        /// Those that it has submitted.
+        Own = "own",
+        /// Every job.
+        All = "all",
+    }
+);
+
+vocabulary!(
     /// What an artefact is.
     ArtefactKind {
         /// A proof in Stone's JSON form.

@@ -6,10 +6,12 @@ mod doctor;
 mod explain;
 mod gate_report;
 mod jobs;
+mod keys;
 mod manual;
 mod plan;
 mod program;
 mod prove;
+mod serve;
 mod verify;
 mod work_on;
 mod worker;
@@ -25,6 +27,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Plan(arguments) => plan::run(session, arguments).await,
         Command::Jobs(verb) => jobs::run(session, verb).await,
         Command::Atlantic(verb) => atlantic::run(session, verb).await,
+        Command::Serve(arguments) => serve::run(session, arguments).await,
+        Command::Keys(verb) => keys::run(session, verb).await,
         Command::Worker(arguments) => worker::run(session, arguments).await,
         Command::WorkOn(arguments) => work_on::run(session, arguments).await,
         Command::Doctor { calibrate } => doctor::run(session, calibrate).await,

@@ -22,6 +22,45 @@ pub struct PageZero {
     pub cells: u64,
 }
 
+/// Where the bytes of a proof are: the expectation over the queries.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProofParts {
+    /// Roots of the trees.
+    pub commitments: f64,
+    /// Values of the columns and of the composition at the out-of-domain point.
+    pub out_of_domain: f64,
+    /// The coefficients of the last layer of the low-degree test.
+    pub last_layer: f64,
+    /// Opened rows of the traces and of the composition.
+    pub trace_rows: f64,
+    /// Opened rows of the layers of the low-degree test.
+    pub fri_rows: f64,
+    /// Siblings on the ways from opened rows to the roots.
+    pub siblings: f64,
+    /// The nonce of the proof of work.
+    pub nonce: f64,
+}
+
+impl ProofParts {
+    /// Every part with its name, in the order of the proof.
+    pub fn named(&self) -> [(&'static str, f64); 7] {
+        [
+            ("commitments", self.commitments),
+            ("out-of-domain values", self.out_of_domain),
+            ("last layer", self.last_layer),
+            ("proof of work", self.nonce),
+            ("rows of the traces", self.trace_rows),
+            ("rows of the low-degree test", self.fri_rows),
+            ("authentication paths", self.siblings),
+        ]
+    }
+
+    /// All parts together.
+    pub fn total(&self) -> f64 {
+        self.named().iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
 /// The parts of a proof stream, in words.
 pub(super) struct Stream {
     /// Everything that does not depend on the queries: roots, out-of-domain values, the last layer.
@@ -100,6 +139,25 @@ impl Stream {
         stream
     }
 
+    /// The length by part, in bytes.
+    pub(super) fn parts(&self, parameters: &StarkParameters, shape: &TraceShape) -> ProofParts {
+        let opened =
+            |tables: &[(f64, f64)]| tables.iter().map(|(rows, width)| rows * width).sum::<f64>() * WORD;
+        let traces = opened(self.rows.get(..3).unwrap_or_default());
+        let last_layer = parameters.fri.last_layer_degree_bound as f64 * WORD;
+        let out_of_domain = (shape.mask as f64 + 2.0) * WORD;
+        ProofParts {
+            commitments: self.fixed * WORD - last_layer - out_of_domain,
+            out_of_domain,
+            last_layer,
+            trace_rows: traces,
+            // The verifier computes a cell of every opened row of a layer itself.
+            fri_rows: self.cells * WORD - traces,
+            siblings: self.siblings * WORD,
+            nonce: self.nonce,
+        }
+    }
+
     fn words(&self) -> f64 {
         self.fixed + self.cells + self.siblings
     }
@@ -138,6 +196,37 @@ mod tests {
     fn endless_queries_need_no_sibling_and_hit_every_row() {
         assert!(expected_siblings(6, 1e6) < 1e-3);
         assert!((expected_distinct(6, 1e6) - 64.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_parts_of_a_proof_are_the_whole_of_it() {
+        let shape = TraceShape {
+            log_trace_length: 17,
+            widths: [23, 2],
+            mask: 201,
+            constraints: 100,
+            table_cells: 0,
+            table_products: 0,
+        };
+        let parameters = StarkParameters {
+            log_n_cosets: 2,
+            fri: FriParameters {
+                fri_step_list: fri_step_list(17, 7, 4),
+                last_layer_degree_bound: 128,
+                n_queries: 40,
+                proof_of_work_bits: 20,
+            },
+            channel_hash: ChannelHash::Keccak256,
+            commitment_hash: CommitmentHash::Blake256Masked248Lsb,
+            verifier_friendly_commitment_hash: CommitmentHash::Blake256Masked248Lsb,
+            n_verifier_friendly_commitment_layers: 0,
+            verifier_friendly_channel_updates: false,
+            pow_hash: ProofOfWorkHash::Blake256,
+        };
+        let stream = Stream::expected(&parameters, &shape);
+        let parts = stream.parts(&parameters, &shape);
+        assert!((parts.total() - stream.bytes()).abs() < 1.0, "{parts:?} for {}", stream.bytes());
+        assert!(parts.named().iter().all(|(_, bytes)| *bytes > 0.0), "{parts:?}");
     }
 
     /// Sizes that were simulated with the contract's own serialisation: layout `recursive` with 50 cells on page 0, a

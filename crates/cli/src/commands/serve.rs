@@ -1,0 +1,65 @@
+//! `ashlar serve`: HTTP API, dashboard and a worker in one process, until it is asked to end.
+
+use std::{sync::Arc, time::Duration};
+
+use ashlar_engine::{Engine, Worker};
+use ashlar_server::{RateLimit, Server, ServerSettings};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::worker::{engine_settings, worker_settings};
+use crate::{arguments::Serve, failure::Failure, session::Session};
+
+/// How often it is looked whether somebody asked for an end.
+const GLANCE: Duration = Duration::from_millis(100);
+
+pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failure> {
+    let store = session.store().await?;
+    session.sweep(&store).await?;
+    let engine = Engine::open(store.clone(), engine_settings(session, &arguments.flags)?)?;
+    let console = session.console.clone();
+    let log = Arc::new(move |line: &str| console.remark(line));
+    let server = Server::listen(engine.clone(), settings(&arguments), log).await?;
+    let address = server.address();
+    session.console.text(&format!("http://{address}/\n"))?;
+    session.console.event("listening", json!({ "address": address.to_string() }))?;
+    if arguments.open_on_loopback {
+        session.console.remark("open: whoever is on this machine needs no key");
+    }
+
+    let (stop, stopped) = watch::channel(false);
+    let working = async {
+        if arguments.no_worker {
+            return Ok(());
+        }
+        let worker = Worker::new(engine.clone(), worker_settings(session, &arguments.flags, &engine)?);
+        let ended = worker.run(stopped.clone()).await;
+        // A server whose worker is gone would take work that nobody does.
+        stop.send_replace(true);
+        ended.map(drop).map_err(Failure::from)
+    };
+    let mut asked = stopped.clone();
+    let serving = server.run(async move {
+        drop(asked.wait_for(|stop| *stop).await);
+    });
+    let watching = async {
+        while !session.interrupt.is_set() && !*stop.borrow() {
+            tokio::time::sleep(GLANCE).await;
+        }
+        stop.send_replace(true);
+    };
+    let (worked, (), ()) = tokio::join!(working, serving, watching);
+    store.close().await;
+    session.console.remark("ended");
+    worked
+}
+
+fn settings(arguments: &Serve) -> ServerSettings {
+    let each_second = arguments.rate_limit;
+    ServerSettings {
+        open_on_loopback: arguments.open_on_loopback,
+        host_names: arguments.host_names.clone(),
+        rate: RateLimit { each_second, at_once: each_second.saturating_mul(2) },
+        ..ServerSettings::at(arguments.listen)
+    }
+}

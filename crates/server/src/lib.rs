@@ -1,0 +1,48 @@
+//! The proving service on the wire: HTTP API, event streams, keys, and the dashboard.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `listen` | [`Server`]: listening, answering within bounds of time and size, stopping |
+//! | `settings` | [`ServerSettings`]: where to listen, and every bound |
+//! | `route`, `router` | one table of routes, from which router and OpenAPI document are made |
+//! | `access` | who may do what: keys, sessions of browsers, the open loopback |
+//! | `secret`, `session` | the [`Secret`] of a key; who is signed in with a browser |
+//! | `rate` | [`RateLimit`]: how often one caller may ask |
+//! | `call` | a request on its way through a handler |
+//! | `api` | jobs, allocations, artefacts, events, plan, health, figures |
+//! | `openapi`, `schema` | the document of the API |
+//! | `metrics` | figures for Prometheus |
+//! | `problem`, `error` | problem documents, and what the server itself refuses |
+//! | `verdict` | what the gate would say of an allocation |
+//! | `dashboard` | the pages |
+//! | `picture` | the pictures, as SVG |
+//!
+//! The server decides nothing about proofs: what it shows as verified, the gate's own examination has verified.
+#![forbid(unsafe_code)]
+
+mod access;
+mod api;
+mod app;
+mod call;
+mod dashboard;
+mod error;
+mod listen;
+mod metrics;
+mod openapi;
+mod picture;
+mod problem;
+mod rate;
+mod route;
+mod router;
+mod schema;
+mod secret;
+mod session;
+mod settings;
+mod verdict;
+
+pub use app::Log;
+pub use error::ServerError;
+pub use listen::Server;
+pub use rate::RateLimit;
+pub use secret::{PREFIX, Secret};
+pub use settings::ServerSettings;

@@ -1,0 +1,51 @@
+//! The figures of the server.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::RateLimit;
+
+/// How the server works.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Callers of this machine's loopback need no key.
+    pub open_on_loopback: bool,
+    /// Names by which the server is reached, besides its address; with a port where it is not the one listened at.
+    pub host_names: Vec<String>,
+    /// How long a request's head may take to arrive, and an idle connection may wait for the next one.
+    pub head_time: Duration,
+    /// How long a request's body may take to arrive.
+    pub body_time: Duration,
+    /// Connections at once; further ones wait.
+    pub connections: usize,
+    /// Event streams at once.
+    pub streams: usize,
+    /// Requests of each caller.
+    pub rate: RateLimit,
+    /// How long a stop waits for requests that are being answered.
+    pub drain_time: Duration,
+    /// How long a person stays signed in.
+    pub session_time: Duration,
+    /// Bytes of a program that may be submitted.
+    pub most_program_bytes: usize,
+}
+
+impl ServerSettings {
+    /// The default figures at an address, closed to whoever has no key.
+    pub fn at(listen: SocketAddr) -> ServerSettings {
+        ServerSettings {
+            listen,
+            open_on_loopback: false,
+            host_names: Vec::new(),
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
+            connections: 512,
+            streams: 128,
+            rate: RateLimit { each_second: 200, at_once: 400 },
+            drain_time: Duration::from_secs(10),
+            session_time: Duration::from_secs(12 * 3600),
+            most_program_bytes: 64 << 20,
+        }
+    }
+}
