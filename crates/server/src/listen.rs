@@ -148,13 +148,15 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, app: Arc<Ap
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut stopping = app.stopping.clone();
-    let ended = loop {
-        tokio::select! {
-            ended = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
-            () = asked_to_stop(&mut stopping) => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-                break std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
-            }
+    let ended = tokio::select! {
+        ended = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
+        () = asked_to_stop(&mut stopping) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await
         }
     };
     let mut stream = connection.into_parts().io.into_inner();

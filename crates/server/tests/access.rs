@@ -1,4 +1,5 @@
 //! Who gets in, how fast, how large and how often.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Every route over TCP, and what it refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_fault::Code;
 use ashlar_store::{ArtefactKind, ContentHash, JobId, KeyReach, KeyScope, ProofStatus};

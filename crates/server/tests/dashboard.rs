@@ -1,4 +1,5 @@
 //! The pages over TCP: what they show, what they refuse, and that nobody's text becomes markup.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_fault::Code;
 use ashlar_store::{JobId, KeyReach, KeyScope, ProofStatus};

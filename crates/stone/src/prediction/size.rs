@@ -206,7 +206,7 @@ mod tests {
             mask: 201,
             constraints: 100,
             table_cells: 0,
-            table_products: 0,
+            operations: Operations::default(),
         };
         let parameters = StarkParameters {
             log_n_cosets: 2,
