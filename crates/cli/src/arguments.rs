@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Keys of the HTTP API
     #[command(subcommand)]
     Keys(Keys),
-    /// Take jobs from the queue and prove them, each in a process of its own, until asked to end
+    /// Take jobs from the queue and prove them, until asked to end
     Worker(Worker),
     /// One attempt at a job of the queue, for the worker that claimed it
     #[command(hide = true)]

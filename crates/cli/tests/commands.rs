@@ -14,9 +14,21 @@ fn help_names_every_command_and_fits_a_screen() {
     let folder = tempfile::tempdir().unwrap();
     let help = transcript(folder.path(), &["--help"]);
     insta::assert_snapshot!(help);
-    for command in
-        ["allocate", "prove", "verify", "plan", "jobs", "atlantic", "doctor", "explain", "completions", "man"]
-    {
+    for command in [
+        "allocate",
+        "prove",
+        "verify",
+        "plan",
+        "jobs",
+        "atlantic",
+        "serve",
+        "keys",
+        "worker",
+        "doctor",
+        "explain",
+        "completions",
+        "man",
+    ] {
         let help = stdout(&run(folder.path(), &[command, "--help"]));
         assert!(help.lines().count() <= 100, "{command} --help has {} lines", help.lines().count());
     }
