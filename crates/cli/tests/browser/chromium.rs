@@ -93,6 +93,11 @@ impl Chromium {
 
     /// Asks the browser for something; its answer.
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// As [`Chromium::call`], where the browser may refuse, as it does while it goes from one page to the next.
+    fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         let id = self.next;
         self.next += 1;
         let mut message = json!({ "id": id, "method": method, "params": parameters });
@@ -112,8 +117,11 @@ impl Chromium {
             };
             self.note(&message);
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].clone();
+                return if message["error"].is_null() {
+                    Ok(message["result"].clone())
+                } else {
+                    Err(message["error"].clone())
+                };
             }
         }
     }
@@ -137,10 +145,15 @@ impl Chromium {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. A page that is being left or made is not there yet.
     pub(crate) fn wait_for(&mut self, expression: &str) {
         let end = Instant::now() + PATIENCE;
-        while self.evaluate(&format!("Boolean({expression})")) != true {
+        let parameters = json!({ "expression": format!("Boolean({expression})"), "returnByValue": true });
+        while self
+            .try_call("Runtime.evaluate", parameters.clone())
+            .map(|answer| answer["result"]["value"] == true)
+            != Ok(true)
+        {
             assert!(
                 Instant::now() < end,
                 "{expression} did not become true in {}",

@@ -112,6 +112,7 @@ fn a_proposal_submitted_in_the_form_ends_verified_live_on_the_page() {
 
     // What is wrong is said, at its field, and what was typed stays.
     submit(&mut browser, &format!("{FILL} document.getElementById('rows[1].apy').value = '4x\"><b>'"));
+    browser.wait_for("document.getElementById('error')");
     let error = browser.evaluate("document.getElementById('error').innerText");
     assert!(error.as_str().unwrap().contains("ASH-3006"), "{error}");
     assert_eq!(browser.evaluate("document.querySelector('[aria-invalid]').id"), "rows[1].apy");
@@ -191,7 +192,7 @@ fn a_proposal_submitted_in_the_form_ends_verified_live_on_the_page() {
     browser.open(&format!("{root}/"));
     browser.press("Tab");
     assert_eq!(browser.evaluate("document.activeElement.className"), "skip");
-    for _ in 0..3 {
+    for _ in 0..4 {
         browser.press("Tab");
     }
     assert_eq!(browser.evaluate("document.activeElement.innerText"), "Jobs");
