@@ -57,11 +57,7 @@ impl Caller {
     /// Whether a key lets it see every job: figures of the whole service are for those only.
     pub(crate) fn demand_all(&self) -> Result<(), ServerError> {
         self.demand(KeyScope::Read)?;
-        if self.reach().is_some() {
-            Err(ServerError::OutOfScope { needed: "read of every job" })
-        } else {
-            Ok(())
-        }
+        if self.reach().is_some() { Err(ServerError::OutOfReach) } else { Ok(()) }
     }
 
     /// Under which name its requests are counted and its idempotency keys are kept.

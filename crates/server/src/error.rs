@@ -66,6 +66,9 @@ pub enum ServerError {
         /// The scope.
         needed: &'static str,
     },
+    /// The key sees the jobs that it submitted, and this is about all of them.
+    #[error("this needs a key that reaches every job")]
+    OutOfReach,
     /// The request was addressed to another host, as one is whose name was made to point here.
     #[error("expected a request to a host that is served here, got {got:?}")]
     ForeignHost {
@@ -150,7 +153,7 @@ impl Fault for ServerError {
             ServerError::Invalid { .. } => 8306,
             ServerError::NoKey => 8307,
             ServerError::BadKey => 8308,
-            ServerError::OutOfScope { .. } => 8309,
+            ServerError::OutOfScope { .. } | ServerError::OutOfReach => 8309,
             ServerError::ForeignHost { .. } => 8310,
             ServerError::ForeignOrigin { .. } => 8311,
             ServerError::NoToken => 8312,
@@ -185,6 +188,7 @@ impl Fault for ServerError {
             ServerError::OutOfScope { needed } => {
                 format!("make a key that may: ashlar keys create NAME --scopes {needed}")
             }
+            ServerError::OutOfReach => "make a key that may: ashlar keys create NAME --all-jobs".to_owned(),
             ServerError::ForeignHost { .. } => {
                 "name the host when serving: ashlar serve --host-name NAME".to_owned()
             }
