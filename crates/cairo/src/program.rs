@@ -1,6 +1,9 @@
 //! A compiled program, as the compiler left it: Cairo 0 JSON or a Cairo 1 executable.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use ashlar_field::Felt;
 use cairo_vm::{
@@ -12,6 +15,7 @@ use cairo_vm::{
     types::{builtin_name::BuiltinName, relocatable::MaybeRelocatable},
     utils::PRIME_STR,
 };
+use serde::Deserialize;
 
 use crate::{CairoError, convert, core_hints::Hint, executable};
 
@@ -43,6 +47,37 @@ pub struct Program {
     pub(crate) locations: Option<HashMap<usize, InstructionLocation>>,
 }
 
+/// The words of a Cairo 0 program, as they stand in the file.
+#[derive(Deserialize)]
+struct Words<'a> {
+    #[serde(borrow, default)]
+    data: Vec<Cow<'a, str>>,
+}
+
+/// Refuses words that are no hexadecimal numbers. The machine's own reader makes them even in length by a byte after the
+/// second one, without looking whether there is such a place.
+fn check_words(bytes: &[u8]) -> Result<(), CairoError> {
+    let words: Words<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| CairoError::NotAProgram { detail: error.to_string() })?;
+    let is_hexadecimal = |word: &str| {
+        word.strip_prefix("0x")
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    };
+    match words.data.iter().position(|word| !is_hexadecimal(word)) {
+        None => Ok(()),
+        Some(place) => Err(CairoError::NotAProgram {
+            detail: format!(
+                "expected words of 0x and hexadecimal digits, got {:?} at {place}",
+                words
+                    .data
+                    .get(place)
+                    .map(|word| word.chars().take(80).collect::<String>())
+                    .unwrap_or_default()
+            ),
+        }),
+    }
+}
+
 impl Program {
     /// Reads a compiled program.
     ///
@@ -53,6 +88,7 @@ impl Program {
         if let Some(executable) = executable::parse(bytes) {
             return executable?.into_program();
         }
+        check_words(bytes)?;
         let json = deserialize_program_json(bytes)
             .map_err(|error| CairoError::NotAProgram { detail: error.to_string() })?;
         Program::from_cairo0(json)
@@ -121,5 +157,20 @@ impl Program {
     /// Its words as compiled. A run for a layout with other builtins has other words in front ([`crate::EntryChoice`]).
     pub fn words(&self) -> Vec<Felt> {
         self.words.iter().map(convert::felt).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_hexadecimal_number_is_refused_with_its_place() {
+        for word in ["0", "0x", "", "x", "0xg", "0x\u{e9}", "\u{20ac}", "0x-1"] {
+            let text = format!(r#"{{"prime": "{PRIME_STR}", "data": ["0x1", "{word}"]}}"#);
+            let refused = Program::from_bytes(text.as_bytes());
+            let Err(CairoError::NotAProgram { detail }) = refused else { panic!("{word:?}: {refused:?}") };
+            assert!(detail.contains("at 1"), "{word:?}: {detail}");
+        }
     }
 }
