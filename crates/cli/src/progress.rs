@@ -11,7 +11,7 @@ use std::{
 };
 
 use ashlar_stark::{Observer, Phase, Progress};
-use ashlar_stone::Memory;
+use ashlar_stone::{Memory, ProcessMemory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -184,9 +184,9 @@ impl Observer for Watch {
                 None => String::new(),
             };
             if !is_narrow()
-                && let (Some(used), Some(memory)) = (resident_bytes(), Memory::now())
+                && let (Some(used), Some(memory)) = (ProcessMemory::own(), Memory::now())
             {
-                message.push_str(&format!("{} of {}", size(used), size(memory.limit)));
+                message.push_str(&format!("{} of {}", size(used.resident), size(memory.limit)));
             }
             bar.set_message(message);
         }
@@ -195,16 +195,6 @@ impl Observer for Watch {
     fn is_cancelled(&self) -> bool {
         self.interrupt.is_set()
     }
-}
-
-/// This process's memory, where the system tells it.
-fn resident_bytes() -> Option<u64> {
-    status_kib("/proc/self/status", "VmRSS:")
-}
-
-/// The most memory that this process has had, where the system tells it.
-pub(crate) fn peak_bytes() -> Option<u64> {
-    status_kib("/proc/self/status", "VmHWM:")
 }
 
 /// An estimate with as many digits as it is worth.
@@ -220,10 +210,4 @@ fn about(left: Duration) -> String {
 fn is_narrow() -> bool {
     const TOO_FEW: std::ops::Range<u16> = 1..100;
     rustix::termios::tcgetwinsize(std::io::stderr()).is_ok_and(|size| TOO_FEW.contains(&size.ws_col))
-}
-
-fn status_kib(path: &str, key: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -1,9 +1,8 @@
 //! By what right a process works on a job: it recorded the job itself and proves it alone, or it makes one attempt for a
 //! worker that claimed it. What it may change, and who keeps the lease, follow from that.
 
+use ashlar_stone::ProcessMemory;
 use ashlar_store::{Artefact, Error, JobId, Lease, Moment, ProofStatus, Store, VerifiedProof};
-
-use crate::progress::peak_bytes;
 
 /// The right to a job.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +55,15 @@ impl Tenure {
         match self {
             Tenure::Alone(job) => store.conclude_verified(*job, verified, proof).await,
             Tenure::Attempt(lease) => {
-                store.conclude_held(lease, verified, proof, peak_bytes(), Moment::now()).await
+                store
+                    .conclude_held(
+                        lease,
+                        verified,
+                        proof,
+                        ProcessMemory::own().map(|memory| memory.peak),
+                        Moment::now(),
+                    )
+                    .await
             }
         }
     }

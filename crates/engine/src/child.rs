@@ -17,6 +17,7 @@ use std::{
 };
 
 use ashlar_fault::{Code, Fault as _};
+use ashlar_stone::ProcessMemory;
 use ashlar_store::FailureKind;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde_json::Value;
@@ -142,7 +143,6 @@ enum Why {
 /// Waits until a process has ended, and ends it if it must; it is not reaped.
 fn watch(child: &Child, order: &ChildOrder, reins: &Reins) -> Why {
     let begun = Instant::now();
-    let status_file = format!("/proc/{}/status", child.id());
     let most_bytes = Confinement::most_bytes(order.memory_bytes);
     let mut asked: Option<Instant> = None;
     let mut why = Why::ByItself;
@@ -150,7 +150,7 @@ fn watch(child: &Child, order: &ChildOrder, reins: &Reins) -> Why {
         if has_ended(child) {
             return why;
         }
-        if let Some(bytes) = high_water(&status_file) {
+        if let Some(ProcessMemory { peak: bytes, .. }) = ProcessMemory::of(child.id()) {
             reins.saw_memory(bytes);
             if order.memory_bytes > 0 && bytes > most_bytes && why == Why::ByItself {
                 why = Why::Memory;
@@ -317,13 +317,6 @@ fn last_words(kept: &[u8]) -> String {
         "" => String::new(),
         words => format!(", after saying:\n{words}"),
     }
-}
-
-/// The most memory that a process has had, in bytes.
-fn high_water(status_file: &str) -> Option<u64> {
-    let text = fs::read_to_string(status_file).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// How many processes the system has ended for want of memory.

@@ -1,8 +1,6 @@
 //! Parameters for a trace of any size and any wanted security: FRI steps that always add up, and the cheapest
 //! combination of blow-up, queries, grinding and folding by prediction, at the [`Rates`] of a machine.
 
-use std::collections::HashSet;
-
 use ashlar_cpu_air::{
     air::CpuAir,
     input::{MemorySegment, PublicInput, PublicMemoryCell},
@@ -12,10 +10,7 @@ use ashlar_cpu_air::{
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::{Felt, Kernels};
 use ashlar_hash::{ChannelHash, CommitmentHash, ProofOfWorkHash};
-use ashlar_stark::{
-    FriParameters, Security, StarkParameters,
-    air::{Air as _, ConstraintSystem, Domain},
-};
+use ashlar_stark::{FriParameters, Security, StarkParameters, air::Air as _};
 
 use crate::{
     parameters::ProofParameters,
@@ -190,24 +185,8 @@ pub(crate) fn shape_of(air: &CpuAir) -> TraceShape {
         mask: system.mask.len(),
         constraints: system.constraints.len(),
         operations: system.operations(),
-        table_cells: table_cells(system, 1 << air.log_trace_length()),
+        table_cells: system.table_cells(1 << air.log_trace_length()),
     }
-}
-
-/// A set of more single rows than this has a table; fewer are taken one by one.
-const MOST_SINGLE_ROWS: usize = 8;
-/// The cells of the tables that the prover makes once a coset, one period for every set of rows and every periodic
-/// column.
-fn table_cells(system: &ConstraintSystem, length: u64) -> u64 {
-    let sets: HashSet<&Domain> =
-        system.constraints.iter().filter_map(|constraint| Some(&constraint.body.as_ref()?.1)).collect();
-    let of_sets = sets.into_iter().map(|set| {
-        let rows = || set.included.iter().chain(&set.excluded);
-        let many = rows().filter(|rows| rows.period == length).count() > MOST_SINGLE_ROWS;
-        rows().map(|rows| rows.period).filter(|period| many || *period < length).max().unwrap_or(0)
-    });
-    let of_columns = system.periodic.iter().map(|column| column.values.len() as u64 * column.step);
-    of_sets.chain(of_columns).sum()
 }
 
 impl TraceShape {

@@ -12,7 +12,7 @@
 //! | [`MemoryLimit`] | whether a proof fits, before it starts |
 //! | [`ProofFile`] | the proof file |
 //! | [`prove`] | a run to a proof that our verifier accepted |
-//! | [`Recorder`], [`Profile`] | where the time of a proof went |
+//! | [`Recorder`], [`Profile`], [`ProcessMemory`] | where the time of a proof went, and its memory |
 //! | [`ExternalProver`] | another prover, as a supervised child |
 //! | [`Policy`], [`verify`] | a proof against what the caller demands |
 //! | [`cpu_air_prover`], [`cpu_air_verifier`] | the stand-in programs |
@@ -30,6 +30,7 @@ mod parameters;
 mod policy;
 mod prediction;
 mod private_input;
+mod process_memory;
 mod profile;
 mod proof_file;
 mod prove;
@@ -59,6 +60,7 @@ pub use prediction::{
     calibrate, predict, proof_parts,
 };
 pub use private_input::{PrivateInputFile, private_input_from_json, private_input_to_json};
+pub use process_memory::ProcessMemory;
 pub use profile::{Profile, Recorder, Stage};
 pub use proof_file::ProofFile;
 pub use prove::{Echo, ProveError, ProveOptions, SelfVerification, StoneProof, preflight, prove};

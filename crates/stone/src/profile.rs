@@ -20,6 +20,7 @@ use std::{
 
 use ashlar_stark::{Observer, Phase, Progress};
 
+use crate::process_memory::ProcessMemory;
 use threads::{ThreadId, process_cpu_time, thread_cpu_times};
 
 /// The share of the CPU time below which a thread is left out.
@@ -37,6 +38,11 @@ impl Reading {
     fn now() -> Reading {
         Reading { wall: Instant::now(), process: process_cpu_time(), threads: thread_cpu_times() }
     }
+}
+
+/// Memory in use by this process, in bytes.
+fn resident_bytes() -> Option<u64> {
+    ProcessMemory::own().map(|memory| memory.resident)
 }
 
 /// One phase of a proof, or a step before or after it.
@@ -111,7 +117,7 @@ impl Recorder {
         let end = Reading::now();
         let Recording { begun, mut resident, .. } =
             self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        resident.push(threads::resident_bytes());
+        resident.push(resident_bytes());
         let Some(start) = begun.first().map(|(_, reading)| reading.wall) else {
             return Profile { stages: Vec::new(), threads: 0 };
         };
@@ -150,7 +156,7 @@ impl Recorder {
 
 impl Recording {
     fn begin(&mut self, stage: &str) {
-        self.resident.push(threads::resident_bytes());
+        self.resident.push(resident_bytes());
         self.begun.push((stage.to_owned(), Reading::now()));
     }
 }

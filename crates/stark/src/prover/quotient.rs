@@ -153,32 +153,20 @@ struct Term {
     value: Felt,
 }
 
-/// The terms over one denominator: scale times the value, `offset` rows on, of a column of inverses.
-struct Pole {
-    column: usize,
-    offset: u64,
-    scale: Felt,
-    terms: Vec<Term>,
-}
-
 /// Columns: the trace, h₀, h₁ (`width` in all), 1/(x − z), 1/(x − z²).
 fn compile(width: usize, terms: Vec<Term>, domain: &EvaluationDomain) -> Program {
     let length = domain.trace_length();
     let mut builder = ProgramBuilder::default();
-    // The column of inverses, and the row.
+    // The terms over one denominator, by column of inverses and row.
     let mut poles: BTreeMap<(usize, u64), Vec<Term>> = BTreeMap::new();
     for term in terms {
         let inverses = if term.column + 2 < width { width } else { width + 1 };
         poles.entry((inverses, term.row)).or_default().push(term);
     }
-    let poles = poles.into_iter().map(|((column, row), terms)| Pole {
-        column,
-        offset: (length - row) % length,
-        scale: pole_scale(domain, row),
-        terms,
-    });
     let mut total = None;
-    for Pole { column: inverse_column, offset, scale, terms } in poles {
+    for ((inverse_column, row), terms) in poles {
+        // 1/(x − z·g^row) is `scale` times the inverse `offset` rows on.
+        let (offset, scale) = ((length - row) % length, pole_scale(domain, row));
         let mut constant = Felt::ZERO;
         let mut sum = None;
         let count = terms.len();

@@ -1,12 +1,12 @@
 //! The known columns on a coset: inverses of vanishing polynomials, and periodic columns, one period of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ashlar_field::{Column, Felt, Kernels};
 use ashlar_ntt::{evaluate_coset, interpolate};
 
 use crate::{
-    air::{Domain, PeriodicColumn, Rows},
+    air::{ConstraintSystem, Domain, PeriodicColumn, Rows},
     domain::EvaluationDomain,
     program::columns::repeated,
     prover::low_degree::evaluate_low_degree,
@@ -26,6 +26,32 @@ pub(crate) fn single_rows(set: &Domain, length: u64) -> Domain {
     single
 }
 
+impl ConstraintSystem {
+    /// The cells of the tables that the prover makes once a coset of `length` rows: one period for every set of rows
+    /// and every periodic column.
+    pub fn table_cells(&self, length: u64) -> u64 {
+        let sets: HashSet<&Domain> =
+            self.constraints.iter().filter_map(|constraint| Some(&constraint.body.as_ref()?.1)).collect();
+        let of_sets = sets.into_iter().filter_map(|set| {
+            let others = others(set, length);
+            others.included.iter().chain(&others.excluded).map(|rows| rows.period).max()
+        });
+        of_sets.chain(self.periodic.iter().map(PeriodicColumn::period)).sum()
+    }
+}
+
+/// The rows of a set that its table is for: all but the [`single_rows`].
+fn others(set: &Domain, length: u64) -> Domain {
+    let single = single_rows(set, length);
+    let others = |rows: &[Rows], single: &[Rows]| -> Vec<Rows> {
+        rows.iter().copied().filter(|rows| !single.contains(rows)).collect()
+    };
+    Domain {
+        included: others(&set.included, &single.included),
+        excluded: others(&set.excluded, &single.excluded),
+    }
+}
+
 /// Π over congruences of one period p, as a polynomial in y = x^(N/p): Π (y − g^(rN/p)).
 struct Factor {
     period: u64,
@@ -42,12 +68,9 @@ pub(crate) struct VanishingTable {
 impl VanishingTable {
     /// `None` if the set has no rows but single ones.
     pub(crate) fn new(rows: &Domain, domain: &EvaluationDomain) -> Option<VanishingTable> {
-        let single = single_rows(rows, domain.trace_length());
-        let others = |rows: &[Rows], single: &[Rows]| -> Vec<Rows> {
-            rows.iter().copied().filter(|rows| !single.contains(rows)).collect()
-        };
-        let included = factors(&others(&rows.included, &single.included), domain);
-        let excluded = factors(&others(&rows.excluded, &single.excluded), domain);
+        let others = others(rows, domain.trace_length());
+        let included = factors(&others.included, domain);
+        let excluded = factors(&others.excluded, domain);
         (!included.is_empty() || !excluded.is_empty()).then_some(VanishingTable { included, excluded })
     }
 
@@ -94,13 +117,13 @@ fn polynomial_with_roots(roots: &[Felt]) -> Vec<Felt> {
     coefficients
 }
 
-/// The product of factors at the points shift·gʲ: one period of values, in bit-reversed order.
+/// The product of factors at the points shift·gʲ: one period of values, in bit-reversed order. Of none: one.
 fn product(factors: &[Factor], domain: &EvaluationDomain, shift: Felt, kernels: Kernels) -> Column {
-    let one = Column::from_felts(&[Felt::ONE]);
     factors
         .iter()
         .map(|factor| factor.evaluate(domain, shift, kernels))
-        .fold(one, |product, values| multiplied(product, values, kernels))
+        .reduce(|product, values| multiplied(product, values, kernels))
+        .unwrap_or_else(|| Column::from_felts(&[Felt::ONE]))
 }
 
 impl Factor {
@@ -144,7 +167,7 @@ pub(crate) fn periodic_table(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::reverse_bits;
+    use crate::{air::Constraint, domain::reverse_bits};
 
     #[test]
     fn tables_have_the_values_of_the_verifiers_formulas() {
@@ -163,6 +186,40 @@ mod tests {
             let x = shift * domain.trace_generator.pow(reverse_bits(row, 4));
             assert_eq!(Some(inverses.get(row as usize)), rows.inverse_vanishing(&domain, x));
             assert_eq!(Some(periodic.get(row as usize)), column.evaluate(&domain, x));
+        }
+    }
+
+    #[test]
+    fn the_cells_of_the_tables_are_one_period_for_every_set_and_periodic_column() {
+        let rows = |period, residue| Rows { period, residue };
+        let set = |included: Vec<Rows>| Domain { included, excluded: Vec::new() };
+        let sets = [
+            set(vec![rows(8, 3), rows(16, 5)]),
+            // Single rows need no table of their own, unless there are many.
+            set(vec![rows(64, 1)]),
+            set((0..9).map(|residue| rows(64, residue)).collect()),
+        ];
+        let constraint = |set: &Domain| Constraint {
+            name: "any".into(),
+            body: Some((crate::air::Expression::cell(0, 0), set.clone())),
+        };
+        let system = ConstraintSystem {
+            // The same set again has the same table.
+            constraints: sets.iter().chain(&sets[..1]).map(constraint).collect(),
+            periodic: vec![PeriodicColumn { values: vec![Felt::ONE; 4], step: 8 }],
+            mask: Vec::new(),
+        };
+        assert_eq!(system.table_cells(64), 16 + 64 + 32);
+        for set in &sets {
+            let domain = EvaluationDomain::new(6, 2).unwrap();
+            let cells = VanishingTable::new(set, &domain)
+                .map_or(0, |table| table.evaluate(&domain, Felt::GENERATOR, Kernels::current()).len());
+            let alone = ConstraintSystem {
+                constraints: vec![constraint(set)],
+                periodic: Vec::new(),
+                mask: Vec::new(),
+            };
+            assert_eq!(alone.table_cells(64), cells as u64);
         }
     }
 

@@ -98,16 +98,18 @@ pub fn cpu_air_prover(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(&Usage, &FLAGS, words, work)
 }
 
-/// Names every phase on stderr as it starts, and records what it takes.
+/// Names every phase on stderr as it starts, and records what it takes if somebody wants to know.
 struct Log {
     to_stderr: bool,
     current: Mutex<Option<Phase>>,
-    recorder: Recorder,
+    recorder: Option<Recorder>,
 }
 
 impl Observer for Log {
     fn progress(&self, progress: Progress) {
-        self.recorder.note(progress.phase);
+        if let Some(recorder) = &self.recorder {
+            recorder.progress(progress);
+        }
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if self.to_stderr && *current != Some(progress.phase) {
             eprintln!("{} …", progress.phase);
@@ -116,7 +118,9 @@ impl Observer for Log {
     }
 
     fn finished(&self) {
-        self.recorder.finished();
+        if let Some(recorder) = &self.recorder {
+            recorder.finished();
+        }
     }
 }
 
@@ -130,7 +134,8 @@ fn memory_limit(flags: &Flags) -> Result<MemoryLimit, Failure> {
 }
 
 fn work(flags: &Flags) -> Result<(), Failure> {
-    let recorder = Recorder::new("input");
+    let timings = flags.switch("timings")?;
+    let recorder = (timings || flags.get("timeline_file").is_some()).then(|| Recorder::new("input"));
     if flags.switch("fix_public_input")? {
         return Err(FlagError::Unsupported { name: "fix_public_input" }.into());
     }
@@ -145,7 +150,6 @@ fn work(flags: &Flags) -> Result<(), Failure> {
         .get("timeline_file")
         .map(|path| OutputFile::prepare(Path::new(path), "timeline"))
         .transpose()?;
-    let timings = flags.switch("timings")?;
     start_threads(flags.parsed("n_threads", "a number", 0)?)?;
 
     let parameter_json = read_json(parameter_path, "parameters", MOST_SETTINGS_BYTES)?;
@@ -182,7 +186,9 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     };
     let log = Log { to_stderr: logs_to_stderr(flags)?, current: Mutex::new(None), recorder };
     let proof = prove(read.execution, &parameters, version, options, &log)?;
-    log.recorder.begin("output");
+    if let Some(recorder) = &log.recorder {
+        recorder.begin("output");
+    }
     let verified = proof.verified;
     write_output(output, proof.file.into_json().to_stone_text().as_bytes())?;
     match verified {
@@ -195,9 +201,11 @@ fn work(flags: &Flags) -> Result<(), Failure> {
         ),
         None => eprintln!("proof written without verifying it"),
     }
-    let profile = log.recorder.finish();
+    let Some(profile) = log.recorder.map(Recorder::finish) else { return Ok(()) };
     if timings {
         eprint!("{profile}");
+        let serial = profile.serial_share(rayon::current_num_threads());
+        eprintln!("{:.1} % of the CPU time had one thread at work", 100.0 * serial);
     }
     if let Some(timeline) = timeline {
         write_output(timeline, profile.timeline().as_bytes())?;

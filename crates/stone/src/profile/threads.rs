@@ -1,4 +1,4 @@
-//! CPU time and memory of this process as Linux tells them: `/proc/self/task/*/schedstat` counts nanoseconds on a
+//! CPU time of this process as Linux tells them: `/proc/self/task/*/schedstat` counts nanoseconds on a
 //! processor by thread. Other systems say only what the whole process used.
 
 use std::{collections::BTreeMap, fs, time::Duration};
@@ -25,11 +25,4 @@ pub(super) fn thread_cpu_times() -> BTreeMap<ThreadId, Duration> {
             Some((id, Duration::from_nanos(nanoseconds)))
         })
         .collect()
-}
-
-/// Memory in use by this process, in bytes.
-pub(super) fn resident_bytes() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
