@@ -9,7 +9,7 @@
 //! | [`late`](LateFelt) | scalar sums that are reduced late |
 //! | [`elementwise`](multiply_groups) | the same operation on every element of a column |
 //! | [`inversion`](batch_inverse_groups) | inverses of many elements at the price of one |
-//! | [`polynomial`](evaluate_polynomial) | dot products, and values of polynomials at points |
+//! | [`polynomial`](evaluate_polynomial) | dot products, values of polynomials at points, folds |
 //! | [`sequences`](geometric_sequence) | geometric sequences and running products |
 //! | [`packed`] | eight elements in five 52-bit limbs: the arithmetic of vector kernels |
 //! | `memory` | allocation of large columns in huge pages |
@@ -42,5 +42,5 @@ pub use felt::{Felt, ParseFeltError, batch_inverse};
 pub use inversion::batch_inverse_groups;
 pub use kernels::{Kernels, UnknownKernels};
 pub use late::{LateFelt, ProductSum};
-pub use polynomial::{dot_product, evaluate_polynomial};
+pub use polynomial::{dot_product, evaluate_polynomial, fold_coefficients};
 pub use sequences::{fill_geometric, geometric_sequence, prefix_products};

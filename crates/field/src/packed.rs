@@ -207,6 +207,17 @@ impl<L: Lanes> Stored<L> {
         ])
     }
 
+    /// Element i of the result is element `indices[i]` mod 16 of `low` followed by `high`.
+    #[inline(always)]
+    pub fn permute_pair(l: L, low: Stored<L>, high: Stored<L>, indices: L::V) -> Stored<L> {
+        Stored([
+            l.permute_pair(low.0[0], high.0[0], indices),
+            l.permute_pair(low.0[1], high.0[1], indices),
+            l.permute_pair(low.0[2], high.0[2], indices),
+            l.permute_pair(low.0[3], high.0[3], indices),
+        ])
+    }
+
     /// Element i of vector j becomes element j of vector i.
     #[inline(always)]
     pub fn transpose(l: L, rows: [Stored<L>; 8]) -> [Stored<L>; 8] {

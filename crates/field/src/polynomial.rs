@@ -1,9 +1,9 @@
-//! Dot products of columns, and values of a polynomial at points.
+//! Dot products of columns, values of a polynomial at points, and the fold of the low-degree test.
 
 use rayon::prelude::*;
 
 use crate::{
-    Felt, Group, Kernels, LateFelt, ProductSum,
+    Column, Felt, Group, Kernels, LateFelt, ProductSum,
     lanes::{LaneTask, Lanes, dispatch},
     packed::{Accumulator, Lazy, Multiplier, Stored},
 };
@@ -142,6 +142,64 @@ impl LaneTask for Horner<'_> {
     }
 }
 
+/// The coefficients 2(f₂ᵢ + factor·f₂ᵢ₊₁) of a polynomial f given by its own, which are as many again ("Stone v3":
+/// every fold is scaled by two).
+///
+/// # Panics
+/// If the length is not even.
+pub fn fold_coefficients(coefficients: &Column, factor: Felt, kernels: Kernels) -> Column {
+    assert!(coefficients.len().is_multiple_of(2), "a fold takes pairs");
+    let mut folded = Column::zeros(coefficients.len() / 2);
+    let source = coefficients.groups().par_chunks(2 * CHUNK);
+    folded.groups_mut().par_chunks_mut(CHUNK).zip(source).for_each(|(folded, source)| {
+        dispatch(kernels, Fold { source, factor, folded }).unwrap_or_else(Fold::one_by_one);
+    });
+    folded
+}
+
+/// `folded[i]` from `source[2i]` and `source[2i + 1]`, whose lanes past the last coefficient are zero. Of a column
+/// with four coefficients or fewer there is only the first.
+struct Fold<'a> {
+    source: &'a [Group],
+    factor: Felt,
+    folded: &'a mut [Group],
+}
+
+impl Fold<'_> {
+    fn pairs(&mut self) -> impl Iterator<Item = (&mut Group, &Group, &Group)> {
+        let pairs = self.source.chunks(2).map(|pair| (&pair[0], pair.get(1).unwrap_or(&Group::ZERO)));
+        self.folded.iter_mut().zip(pairs).map(|(folded, (low, high))| (folded, low, high))
+    }
+
+    fn one_by_one(mut self) {
+        let factor = self.factor;
+        for (folded, low, high) in self.pairs() {
+            for lane in 0..8 {
+                let (source, at) = if lane < 4 { (low, 2 * lane) } else { (high, 2 * lane - 8) };
+                folded.set(lane, (source.get(at) + factor * source.get(at + 1)).double());
+            }
+        }
+    }
+}
+
+impl LaneTask for Fold<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(mut self, l: L) {
+        let factor = Multiplier::new(self.factor).splat(l);
+        let even = l.load(&[0, 2, 4, 6, 8, 10, 12, 14]);
+        let odd = l.load(&[1, 3, 5, 7, 9, 11, 13, 15]);
+        for (folded, low, high) in self.pairs() {
+            let low = Stored::load(l, low);
+            let high = Stored::load(l, high);
+            let product = factor.mul(l, Stored::permute_pair(l, low, high, odd).unpack(l));
+            let sum = product.add(l, Stored::permute_pair(l, low, high, even).to_lazy(l));
+            sum.add(l, sum).canonical(l).store(l, folded);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +214,9 @@ mod tests {
         for eighth_powers in [[largest; POINTS], [Felt::ZERO; POINTS], [Felt::GENERATOR; POINTS]] {
             let task = Horner { groups: &groups, eighth_powers };
             assert!(prove(task).is_ok());
+            let mut folded = [Group::ZERO];
+            let task = Fold { source: &groups[..2], factor: eighth_powers[0], folded: &mut folded };
+            assert_eq!(prove(task), Ok(()));
         }
     }
 }

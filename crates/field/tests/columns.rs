@@ -2,8 +2,8 @@
 
 use ashlar_field::{
     Column, Felt, Kernels, add_groups, add_scaled_groups, batch_inverse_groups, dot_product,
-    evaluate_polynomial, fill_geometric, geometric_sequence, montgomery_from_standard, multiply_groups,
-    prefix_products, scale_groups, standard_from_montgomery, subtract_groups,
+    evaluate_polynomial, fill_geometric, fold_coefficients, geometric_sequence, montgomery_from_standard,
+    multiply_groups, prefix_products, scale_groups, standard_from_montgomery, subtract_groups,
 };
 use proptest::prelude::*;
 
@@ -143,6 +143,20 @@ proptest! {
         let column = Column::from_felts(&coefficients);
         for kernels in Kernels::supported() {
             prop_assert_eq!(&evaluate_polynomial(column.groups(), &points, kernels), &want);
+        }
+    }
+
+    #[test]
+    fn a_fold_is_twice_the_even_half_and_twice_the_odd_half_times_the_factor(
+        mut coefficients in elements(),
+        factor in element(),
+    ) {
+        coefficients.truncate(coefficients.len() / 2 * 2);
+        let want: Vec<Felt> =
+            coefficients.chunks(2).map(|pair| (pair[0] + factor * pair[1]).double()).collect();
+        for kernels in Kernels::supported() {
+            let folded = fold_coefficients(&Column::from_felts(&coefficients), factor, kernels);
+            prop_assert_eq!(folded, Column::from_felts(&want));
         }
     }
 

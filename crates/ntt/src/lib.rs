@@ -21,7 +21,7 @@ mod strided;
 mod transform;
 mod vector;
 
-pub use reversal::{bit_reverse, bit_reverse_groups, bit_reversed};
+pub use reversal::{bit_reverse, bit_reverse_group_order, bit_reverse_groups, bit_reversed};
 pub use transform::{
     evaluate_coset, evaluate_coset_groups, interpolate, interpolate_coset, interpolate_coset_groups,
 };

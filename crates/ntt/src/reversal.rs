@@ -51,6 +51,18 @@ pub fn bit_reverse_groups(groups: &mut [Group], length: usize, kernels: Kernels)
     });
 }
 
+/// Moves every group to the index whose bits are the reverse of its own, its elements as they are.
+///
+/// # Panics
+/// If the number of groups is not a power of two: it is chosen by us, never taken from input.
+pub fn bit_reverse_group_order(groups: &mut [Group]) {
+    reversed_pairs(groups, 1).for_each(|(mut first, second)| {
+        if let Some(mut second) = second {
+            std::mem::swap(first.get_mut(0), second.get_mut(0));
+        }
+    });
+}
+
 /// Transposes two tiles and swaps them; or transposes one.
 struct SwapTiles<'a> {
     first: Tile<'a>,

@@ -2,7 +2,8 @@
 
 use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_ntt::{
-    bit_reverse, bit_reversed, evaluate_coset, evaluate_coset_groups, interpolate, interpolate_coset,
+    bit_reverse, bit_reverse_group_order, bit_reversed, evaluate_coset, evaluate_coset_groups, interpolate,
+    interpolate_coset,
 };
 
 /// Reproducible elements, with a share of zeros, ones and minus ones.
@@ -211,6 +212,18 @@ fn reversing_bits_moves_every_element_and_twice_is_nothing() {
             }
             bit_reverse(&mut after, kernels);
             assert!(after == before);
+        }
+    }
+}
+
+#[test]
+fn groups_move_whole_to_the_reversed_index() {
+    for log in 0..=10 {
+        let before = column(8 << log, 450 + u64::from(log));
+        let mut after = before.clone();
+        bit_reverse_group_order(after.groups_mut());
+        for (index, group) in before.groups().iter().enumerate() {
+            assert_eq!(after.groups()[bit_reversed(index, log)], *group, "2^{log}, group {index}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) mod trace;
 
 use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_hash::find_nonce;
-use ashlar_ntt::{interpolate, interpolate_coset};
+use ashlar_ntt::{bit_reverse_group_order, interpolate, interpolate_coset};
 
 use crate::{
     StarkParameters,
@@ -40,7 +40,6 @@ use crate::{
     commitment::{plan::DecommitmentPlan, printed_in_full, tree::OpeningError},
     domain::EvaluationDomain,
     fri::FriLayers,
-    program::columns::swap_block_order,
     verifier::constraints_at_point,
 };
 use composition::Composition;
@@ -324,7 +323,7 @@ impl Prover<'_> {
             &|| !self.observer.is_cancelled(),
         )
         .ok_or(ProveError::Cancelled { phase })?;
-        swap_block_order(&mut groups);
+        bit_reverse_group_order(&mut groups);
         // F on 3·⟨g⟩ is f on ⟨g⟩.
         let mut quotient = [Column::from_groups(groups)];
         interpolate_coset(&mut quotient, Felt::ONE, self.options.kernels);
@@ -345,7 +344,7 @@ impl Prover<'_> {
         let mut coefficients = quotient;
         if layers.first_step > 0 {
             let zeta = self.channel.draw_felt(Scope::FriLayer(1), format_args!("Evaluation point"));
-            coefficients = fold(coefficients, layers.first_step, zeta);
+            coefficients = fold(coefficients, layers.first_step, zeta, self.options.kernels);
         }
         let mut committed = Vec::with_capacity(layers.committed.len());
         for layer in &layers.committed {
@@ -357,7 +356,7 @@ impl Prover<'_> {
             committed.push(values);
             let scope = Scope::FriLayer(layer.number + 1);
             let zeta = self.channel.draw_felt(scope, format_args!("Evaluation point"));
-            coefficients = fold(coefficients, layer.step, zeta);
+            coefficients = fold(coefficients, layer.step, zeta, self.options.kernels);
             self.report::<W>(phase, layer.number as u64, total)?;
         }
         self.channel.send_felts(

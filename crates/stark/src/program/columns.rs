@@ -3,10 +3,11 @@
 //! **Block order.** In a bit-reversed coset the eight elements of a group are rows {j + k·N/8}, k = 0 … 7, lane λ
 //! holding k = bitrev(λ). Block order keeps the groups but sorts them by j: group j, lane λ is row j + bitrev(λ)·N/8.
 //! The neighbour r rows on of a whole group is then group (j + r) mod N/8, with its lanes rotated where that wraps:
-//! every access is to a whole group, and consecutive blocks read consecutive memory.
+//! every access is to a whole group, and consecutive blocks read consecutive memory. [`bit_reverse_group_order`] goes
+//! from one order to the other, and back.
 
 use ashlar_field::{Column, Felt, Group, Kernels};
-use ashlar_ntt::bit_reverse;
+use ashlar_ntt::{bit_reverse, bit_reverse_group_order};
 use rayon::prelude::*;
 
 use crate::domain::reverse_bits;
@@ -36,7 +37,7 @@ impl Table {
             return Table::Periodic(values.to_felts());
         }
         let mut column = repeated(values, length);
-        swap_block_order(column.groups_mut());
+        bit_reverse_group_order(column.groups_mut());
         Table::Full(column)
     }
 
@@ -84,17 +85,6 @@ pub(crate) fn repeated(column: Column, length: usize) -> Column {
         .enumerate()
         .for_each(|(index, groups)| groups.fill(Group::splat(column.get(index))));
     out
-}
-
-/// Takes groups from bit-reversed to block order, or back: the permutation is its own inverse.
-pub(crate) fn swap_block_order(groups: &mut [Group]) {
-    let bits = groups.len().max(1).ilog2();
-    for j in 0..groups.len() {
-        let other = reverse_bits(j as u64, bits) as usize;
-        if j < other {
-            groups.swap(j, other);
-        }
-    }
 }
 
 /// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`.
@@ -146,7 +136,7 @@ mod tests {
                 out
             })
             .collect();
-        swap_block_order(&mut groups);
+        bit_reverse_group_order(&mut groups);
         for (j, group) in groups.iter().enumerate() {
             for lane in 0..8 {
                 let row = j + row_block(lane) * length as usize / 8;

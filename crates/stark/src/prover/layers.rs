@@ -3,10 +3,9 @@
 //! A fold takes coefficients f to 2(f₂ᵢ + ζ·f₂ᵢ₊₁); values are computed only for the layers that are committed to, by
 //! one small transform for every coset.
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{Column, Felt, Group, Kernels, fold_coefficients};
 use ashlar_hash::{Digest, HashError};
 use ashlar_ntt::evaluate_coset_groups;
-use rayon::prelude::*;
 
 use crate::{
     StarkParameters,
@@ -25,18 +24,9 @@ pub(crate) struct CommittedLayer {
 }
 
 /// Folds `steps` times, squaring ζ after each.
-pub(crate) fn fold(mut coefficients: Column, steps: u32, mut zeta: Felt) -> Column {
+pub(crate) fn fold(mut coefficients: Column, steps: u32, mut zeta: Felt, kernels: Kernels) -> Column {
     for _ in 0..steps {
-        let length = coefficients.len() / 2;
-        let mut folded = Column::zeros(length);
-        let source = &coefficients;
-        folded.groups_mut().par_iter_mut().enumerate().for_each(|(index, group)| {
-            for lane in 0..8.min(length - 8 * index) {
-                let at = 2 * (8 * index + lane);
-                group.set(lane, (source.get(at) + zeta * source.get(at + 1)).double());
-            }
-        });
-        coefficients = folded;
+        coefficients = fold_coefficients(&coefficients, zeta, kernels);
         zeta = zeta.square();
     }
     coefficients
@@ -109,7 +99,8 @@ mod tests {
     fn folding_twice_is_a_step_of_two() {
         let coefficients = Column::from_felts(&(0..32).map(Felt::from_u64).collect::<Vec<_>>());
         let zeta = Felt::from_u64(11);
-        let twice = fold(fold(coefficients.clone(), 1, zeta), 1, zeta.square());
-        assert_eq!(fold(coefficients, 2, zeta), twice);
+        let kernels = Kernels::current();
+        let twice = fold(fold(coefficients.clone(), 1, zeta, kernels), 1, zeta.square(), kernels);
+        assert_eq!(fold(coefficients, 2, zeta, kernels), twice);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_hash::{Digest, HashError};
-use ashlar_ntt::evaluate_coset;
+use ashlar_ntt::{bit_reverse_group_order, evaluate_coset};
 use rayon::prelude::*;
 
 use crate::{
@@ -18,7 +18,6 @@ use crate::{
         tree::{RowGroups, Tree},
     },
     domain::{EvaluationDomain, reverse_bits},
-    program::columns::swap_block_order,
     prover::rows::{Coset, evaluate_groups},
 };
 
@@ -147,7 +146,7 @@ impl CommittedTrace {
             let columns: Vec<&[Group]> = values.iter().map(Column::groups).collect();
             tree.fill(position * length, length, RowGroups::Columns(&columns), parameters, kernels)?;
             if policy.keeps(position, last) {
-                values.par_iter_mut().for_each(|column| swap_block_order(column.groups_mut()));
+                values.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
                 cosets[position] = Some(values);
             } else {
                 spare = Some(values);
@@ -171,7 +170,7 @@ impl CommittedTrace {
             let reused = self.cosets.iter_mut().filter(|_| only).find_map(Option::take);
             let mut values = reused.unwrap_or_else(|| zeros(self.coefficients.len(), domain));
             evaluate_coset(&self.coefficients, coset_offset(domain, position), &mut values, kernels);
-            values.par_iter_mut().for_each(|column| swap_block_order(column.groups_mut()));
+            values.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
             values
         });
         self.cosets[position].insert(coset)
