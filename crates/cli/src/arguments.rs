@@ -189,6 +189,8 @@ pub(crate) struct Allocate {
     /// How old a proof may be when it meets the gate, in hours
     #[arg(long, env = "ASHLAR_PROOF_AGE", value_name = "HOURS", default_value_t = 24)]
     pub(crate) proof_age: u32,
+    #[command(flatten)]
+    pub(crate) timings: Timings,
 }
 
 /// What happens when the gate opens.
@@ -256,6 +258,21 @@ pub(crate) struct Prove {
     pub(crate) external_prover: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) security: Security,
+    // Whoever does it over did not ask again.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(crate) timings: Timings,
+}
+
+/// What to tell of the time that a proof took.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Timings {
+    /// Say on standard error what every phase took, by thread
+    #[arg(long)]
+    pub(crate) timings: bool,
+    /// Draw the same as a picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -24,6 +24,7 @@ mod engine;
 mod estimate;
 mod failure;
 mod policy_file;
+mod profiling;
 mod progress;
 mod proving;
 mod session;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use ashlar_stark::{Observer, Phase, Progress};
-use ashlar_stone::{Memory, ProcessMemory};
+use ashlar_stone::{Memory, ProcessMemory, Profile, Recorder};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -71,6 +71,7 @@ struct State {
     estimate: Option<Estimate>,
     told: Option<Instant>,
     drawn: Option<Instant>,
+    recorder: Option<Recorder>,
 }
 
 /// Whether it is time for the next one, which is then this one.
@@ -83,8 +84,8 @@ fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
 }
 
 impl Watch {
-    /// A watch that shows a line if standard error is a terminal.
-    pub(crate) fn new(console: Console, interrupt: Interrupt) -> Watch {
+    /// A watch that shows a line if standard error is a terminal. The recorder is told of every stage.
+    pub(crate) fn new(console: Console, interrupt: Interrupt, recorder: Option<Recorder>) -> Watch {
         let on_terminal = console.shows_progress()
             && console.form() != Form::Events
             && std::io::stderr().is_terminal()
@@ -104,8 +105,15 @@ impl Watch {
             }
             bar
         });
-        let state =
-            State { stages: Vec::new(), current: None, phase: None, estimate: None, told: None, drawn: None };
+        let state = State {
+            stages: Vec::new(),
+            current: None,
+            phase: None,
+            estimate: None,
+            told: None,
+            drawn: None,
+            recorder,
+        };
         Watch { console, interrupt, bar, state: Mutex::new(state) }
     }
 
@@ -119,6 +127,9 @@ impl Watch {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.end();
         state.current = Some((stage.to_owned(), Instant::now()));
+        if let Some(recorder) = &state.recorder {
+            recorder.begin(stage);
+        }
         drop(state);
         if let Some(bar) = &self.bar {
             bar.set_length(1);
@@ -130,14 +141,14 @@ impl Watch {
         let _ = self.console.event("stage", json!({ "stage": stage }));
     }
 
-    /// Ends the last stage, clears the line, and returns the times.
-    pub(crate) fn finish(&self) -> Stages {
+    /// Ends the last stage, clears the line, and returns the times, with the profile if one was recorded.
+    pub(crate) fn finish(&self) -> (Stages, Option<Profile>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.end();
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        std::mem::take(&mut state.stages)
+        (std::mem::take(&mut state.stages), state.recorder.take().map(Recorder::finish))
     }
 }
 

@@ -11,7 +11,8 @@ use ashlar_engine::Forecast;
 use ashlar_field::Felt;
 use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
-    Chosen, MemoryLimit, Policy, ProofFile, ProveError, Settlement, Target, Verified, Wish, choose, verify,
+    Chosen, MemoryLimit, Policy, Profile, ProofFile, ProveError, Recorder, Settlement, Target, Verified,
+    Wish, choose, verify,
 };
 use ashlar_store::{
     AllocationId, JobId, Lease, NewJob, PaddedFelt, ProofStatus, Purpose, Store, VerifiedProof,
@@ -25,6 +26,7 @@ use crate::{
     engine::{Comparison, Provers},
     estimate::Estimate,
     failure::{CommandError, Failure},
+    profiling,
     progress::{Stages, Watch},
     session::Session,
     tenure::Tenure,
@@ -32,6 +34,9 @@ use crate::{
 
 /// The generation of Stone that new proofs are of.
 const VERSION: StoneVersion = StoneVersion::Stone6;
+
+/// What a recording begins with: choosing the work and writing it down.
+pub(crate) const FIRST_STAGE: &str = "request";
 
 /// A run that is ready to be proven.
 pub(crate) struct Prepared {
@@ -59,6 +64,8 @@ pub(crate) struct Request {
     pub(crate) asked: Value,
     /// The job that this one does over.
     pub(crate) retry_of: Option<JobId>,
+    /// Whether and how to record where the time goes.
+    pub(crate) recorder: Option<Recorder>,
     /// Makes the run; on a thread of its own.
     pub(crate) run: Runner,
 }
@@ -74,6 +81,8 @@ pub(crate) struct Attempted {
     pub(crate) policy: Policy,
     /// Who makes it.
     pub(crate) provers: Provers,
+    /// Whether and how to record where the time goes.
+    pub(crate) recorder: Option<Recorder>,
     /// Makes the run; on a thread of its own.
     pub(crate) run: Runner,
 }
@@ -86,6 +95,8 @@ pub(crate) struct Proven {
     pub(crate) file: Vec<u8>,
     pub(crate) proof_size: u64,
     pub(crate) stages: Stages,
+    /// Where the time went, if it was recorded.
+    pub(crate) profile: Option<Profile>,
     chosen: Chosen,
     storage: StoragePolicy,
     rates: RatesInUse,
@@ -109,8 +120,9 @@ pub(crate) async fn prove_recorded(
     let job = store.create_job(&new, &request.allocations).await?;
     session.console.event("job", json!({ "job": job }))?;
     session.console.detail(&format!("job {job}"));
-    let Request { security, policy, provers, run, .. } = request;
-    match stages(session, store, Tenure::Alone(job), Attempted { security, policy, provers, run }).await {
+    let Request { security, policy, provers, recorder, run, .. } = request;
+    let attempted = Attempted { security, policy, provers, recorder, run };
+    match stages(session, store, Tenure::Alone(job), attempted).await {
         Ok(proven) => Ok(proven),
         Err(failure) => Err(session.conclude(store, job, failure).await),
     }
@@ -134,7 +146,7 @@ async fn stages(
     request: Attempted,
 ) -> Result<Proven, Failure> {
     let job = tenure.job();
-    let watch = Arc::new(Watch::new(session.console.clone(), session.interrupt.clone()));
+    let watch = Arc::new(Watch::new(session.console.clone(), session.interrupt.clone(), request.recorder));
     tenure.advance(store, ProofStatus::Tracing).await?;
     watch.begin("run");
     let prepared = session.work(store, &tenure, request.run).await?;
@@ -186,11 +198,11 @@ async fn stages(
         })
         .await?;
     stop_if_asked(session)?;
-    let stages = watch.finish();
+    let (stages, profile) = watch.finish();
     let record = record(&verified, &prepared.claim, &chosen, trace_size, &stages);
     tenure.conclude_verified(store, &record, &file).await?;
     let claim = prepared.claim;
-    Ok(Proven { job, verified, claim, file, proof_size, stages, chosen, storage, rates, comparison })
+    Ok(Proven { job, verified, claim, file, proof_size, stages, profile, chosen, storage, rates, comparison })
 }
 
 fn stop_if_asked(session: &Session) -> Result<(), Failure> {
@@ -318,6 +330,7 @@ impl Proven {
             "stage_times_ms": stages,
             "predicted": predicted(&self.chosen, self.storage, &self.rates),
             "compared": self.comparison.map(Comparison::to_json),
+            "profile": self.profile.as_ref().map(profiling::to_json),
         })
     }
 

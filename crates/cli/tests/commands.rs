@@ -245,6 +245,30 @@ fn a_proof_that_does_not_fit_into_memory_is_refused_with_its_figures() {
 }
 
 #[test]
+fn timings_are_told_drawn_and_data_and_a_timeline_that_cannot_be_written_is_found_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = echo_program(folder.path()).display().to_string();
+    let words = ["prove", &program, "--args", "5", "--json", "--timings", "--timeline", "t.svg"];
+    let output = run(folder.path(), &words);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let picture = fs::read_to_string(folder.path().join("t.svg")).unwrap();
+    let profile = &json(&output)["profile"];
+    let stages: Vec<&str> =
+        profile["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    for stage in ["run", "trace commitment", "constraints", "openings", "verify"] {
+        assert!(stderr(&output).lines().any(|line| line.starts_with(stage)), "{stage}: {}", stderr(&output));
+        assert!(stages.contains(&stage) && picture.contains(stage), "{stage}: {stages:?}");
+    }
+    assert!(stderr(&output).contains("% of the CPU time had one thread at work"));
+    assert!((0.0..=1.0).contains(&profile["serial_share"].as_f64().unwrap()));
+
+    let refused = run(folder.path(), &["prove", &program, "--timeline", "no/such/folder/t.svg"]);
+    assert_eq!(status(&refused), 3, "{}", stderr(&refused));
+    let jobs = json(&run(folder.path(), &["jobs", "list", "--json"]));
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
+}
+
+#[test]
 fn a_fresh_folder_has_no_jobs() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(transcript(folder.path(), &["jobs", "list"]));

@@ -18,7 +18,8 @@ use crate::{
     console::{ago, duration},
     engine::Provers,
     failure::{CommandError, Failure},
-    proving::{Prepared, Request, Runner, prove_recorded},
+    profiling::Profiling,
+    proving::{FIRST_STAGE, Prepared, Request, Runner, prove_recorded},
     session::Session,
 };
 
@@ -31,6 +32,7 @@ struct Item {
 
 pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Failure> {
     let port = port(&arguments)?;
+    let profiling = Profiling::of(&arguments.timings)?;
     let bytes = read_bounded(&arguments.file, "proposal", MAX_FILE_BYTES as u64)?;
     let proposals = parse_proposals(&bytes)?;
     if proposals.len() > 1 && !arguments.batch {
@@ -56,9 +58,13 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
             (jobs.iter().map(|job| job.id).collect(), proof)
         }
         None => {
-            let request = request(&items, &arguments.security, None)?;
+            let mut request = request(&items, &arguments.security, None)?;
+            request.recorder = profiling.recorder(FIRST_STAGE);
             let proven = prove_recorded(session, &store, request).await?;
             session.console.text(&proven.to_text())?;
+            if let Some(profile) = &proven.profile {
+                profiling.report(session, profile)?;
+            }
             (vec![proven.job; items.len()], json!([proven.to_json()]))
         }
     };
@@ -181,6 +187,7 @@ fn request(items: &[Item], security: &Security, retry_of: Option<JobId>) -> Resu
         provers: Provers::Native,
         asked: Asked::Allocation(security.clone()).to_json()?,
         retry_of,
+        recorder: None,
         run: model_run(proposals),
     })
 }

@@ -17,7 +17,8 @@ use crate::{
     asked::Asked,
     engine::Provers,
     failure::{CommandError, Failure},
-    proving::{Prepared, Request, Runner, prove_recorded},
+    profiling::Profiling,
+    proving::{FIRST_STAGE, Prepared, Request, Runner, prove_recorded},
     session::Session,
 };
 
@@ -33,6 +34,7 @@ pub(crate) async fn again(session: &Session, arguments: Prove, job: &Job) -> Res
 async fn make(session: &Session, arguments: Prove, retried: Option<&Job>) -> Result<(), Failure> {
     // A file that cannot be written is found before the work, not after.
     let out = arguments.out.as_deref().map(|path| OutputFile::prepare(path, "proof")).transpose()?;
+    let profiling = Profiling::of(&arguments.timings)?;
     let policy = policy(&arguments)?;
     let provers = Provers::of(&arguments)?;
     let security = arguments.security.clone();
@@ -57,6 +59,7 @@ async fn make(session: &Session, arguments: Prove, retried: Option<&Job>) -> Res
         provers,
         asked: Asked::Program(Box::new(absolute(arguments))).to_json()?,
         retry_of: retried.map(|job| job.id),
+        recorder: profiling.recorder(FIRST_STAGE),
         run,
     };
     let proven = prove_recorded(session, &store, request).await?;
@@ -66,6 +69,9 @@ async fn make(session: &Session, arguments: Prove, retried: Option<&Job>) -> Res
         session.console.remark(&format!("wrote {}", path.display()));
     }
     session.console.text(&proven.to_text())?;
+    if let Some(profile) = &proven.profile {
+        profiling.report(session, profile)?;
+    }
     session.console.document("ashlar.proof/1", proven.to_json())?;
     store.close().await;
     Ok(())

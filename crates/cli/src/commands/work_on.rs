@@ -44,7 +44,7 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
             program_run(task)
         }
     };
-    prove_held(session, &store, lease, Attempted { security, policy, provers, run }).await?;
+    prove_held(session, &store, lease, Attempted { security, policy, provers, recorder: None, run }).await?;
     store.close().await;
     Ok(())
 }
