@@ -7,6 +7,7 @@
 //! | `test` | all tests of the workspace |
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `edges` | proves and verifies runs at the edges of every layout; see `docs/reference-proofs.md` |
+//! | `bench growth` | measures runs that are twice as long each time; see `docs/performance.md` |
 //! | `bench kernels` | measures kernels beside those of other libraries; see `docs/performance.md` |
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
@@ -30,7 +31,7 @@ use std::{
 };
 
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench kernels | \
-    bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
+    bench growth --layout NAME --from LOG2_STEPS --to LOG2_STEPS | bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
     mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
 
@@ -122,6 +123,9 @@ fn bench(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
     let fixtures = root.join("fixtures/stone").to_string_lossy().into_owned();
     if more.is_empty() {
         measure.extend(["proofs", "--prover", &prover, "--vectors", &fixtures]);
+    } else if let Some(("growth", rest)) = more.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        measure.extend(["growth", "--prover", &prover]);
+        measure.extend(rest.iter().map(String::as_str));
     } else {
         measure.extend(more.iter().map(String::as_str));
     }

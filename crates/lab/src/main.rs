@@ -4,11 +4,13 @@
 //! | command | what it prints |
 //! |---|---|
 //! | `proofs` | repeated runs of some reference cases, with the ratio to the figures that C++ Stone needed |
+//! | `growth` | one run after another, each twice as long: time and memory a row |
 //! | `references` | every reference proof made again, compared byte for byte and verified; kernels and threads to choose |
 //!
-//! Both print Markdown with machine, date and command in it. A run whose bytes differ is an error, not a figure.
+//! All print Markdown with machine, date and command in it. A run whose bytes differ is an error, not a figure.
 #![forbid(unsafe_code)]
 
+mod growth;
 mod machine;
 mod measure;
 mod options;
@@ -26,7 +28,7 @@ use options::{Options, Task};
 /// Why a measurement gave no figure.
 #[derive(Debug, thiserror::Error)]
 enum LabError {
-    #[error("expected {}, got {got:?}", options::USAGE)]
+    #[error("expected {}, or {}, got {got:?}", options::USAGE, growth::USAGE)]
     Usage { got: Vec<String> },
     #[error("cannot read or write {}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "measure-child" => measure::child(rest),
+        Some((command, rest)) if command == "growth" => growth::run(rest),
         _ => Options::parse(&arguments).and_then(|options| match options.task {
             Task::Proofs => proofs(&options),
             Task::References => references::run(&options),

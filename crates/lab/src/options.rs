@@ -7,8 +7,8 @@ use ashlar_field::Kernels;
 use crate::LabError;
 
 /// What the command line looks like.
-pub(crate) const USAGE: &str = "`proofs --prover PATH --vectors DIR [--runs N] [--threads N] [--only CASE/VARIANT]…` \
-    or `references --prover PATH --verifier PATH --vectors DIR [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
+pub(crate) const USAGE: &str = "`proofs --prover PATH --vectors DIR [--runs N] [--threads N] [--only CASE/VARIANT]…`, \
+    `references --prover PATH --verifier PATH --vectors DIR [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME[,NAME]…] [--threads N[,N]…] [--memory MEGABYTES]`";
 
 /// Every family of kernels; the emulated one, which takes a hundred times as long as the fastest, last.

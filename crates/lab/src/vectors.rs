@@ -35,6 +35,13 @@ pub(crate) fn rates() -> Rates {
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
+    /// An empty one; there is one at a time.
+    pub(crate) fn create() -> Result<Scratch, LabError> {
+        let path = std::env::temp_dir().join(format!("ashlar-lab-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(LabError::file(&path))?;
+        Ok(Scratch(path))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -87,9 +94,7 @@ impl Case {
     /// A fresh directory with all files of the case, trace and memory unpacked: the private input names them
     /// relatively, and a proof file repeats it.
     pub(crate) fn working_folder(&self) -> Result<Scratch, LabError> {
-        let path = std::env::temp_dir().join(format!("ashlar-lab-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(LabError::file(&path))?;
-        let scratch = Scratch(path);
+        let scratch = Scratch::create()?;
         let (case, variant) = (self.directory(), self.variant_directory());
         for (folder, name) in [
             (&case, "air_public_input.json"),
