@@ -151,8 +151,8 @@ pub(crate) struct Security {
     #[arg(long, env = MEMORY_LIMIT_VARIABLE, hide_env = true, value_name = "SIZE", default_value_t = MemoryLimit::Available)]
     #[serde(skip)]
     pub(crate) memory_limit: MemoryLimit,
-    /// What of every column to keep in memory: automatic, stored, two-cosets, one-coset (the least); the proof is the
-    /// same
+    /// What of every column to keep in memory: automatic, stored, two-cosets, one-coset, in-place (the least); the
+    /// proof is the same
     #[arg(long, env = "ASHLAR_STORAGE", hide_env = true, value_name = "POLICY", default_value_t = StorageChoice::Automatic)]
     #[serde(skip)]
     pub(crate) storage: StorageChoice,

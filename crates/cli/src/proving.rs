@@ -165,7 +165,7 @@ async fn stages(
     let limit =
         if matches!(request.provers, Provers::External(_)) { MemoryLimit::Unlimited } else { memory_limit };
     // Whoever set too little aside learns how much it takes.
-    let least = chosen.prediction.memory_bytes(StoragePolicy::OneCoset) as u64;
+    let least = chosen.prediction.memory_bytes(StoragePolicy::InPlace) as u64;
     session.console.event("needs", json!({ "memory_bytes": Forecast::with_process(least, n_steps) }))?;
     let storage = limit.storage(&chosen.prediction, storage);
     limit.check(&chosen.prediction, storage)?;

@@ -23,5 +23,6 @@ mod vector;
 
 pub use reversal::{bit_reverse, bit_reverse_group_order, bit_reverse_groups, bit_reversed};
 pub use transform::{
-    evaluate_coset, evaluate_coset_groups, interpolate, interpolate_coset, interpolate_coset_groups,
+    evaluate_coset, evaluate_coset_groups, evaluate_coset_in_place, interpolate, interpolate_coset,
+    interpolate_coset_groups,
 };

@@ -357,6 +357,17 @@ pub fn evaluate_coset(coefficients: &[Column], offset: Felt, out: &mut [Column],
     evaluate_coset_groups(&sources, length, offset, &mut groups, kernels);
 }
 
+/// Replaces coefficients in natural order by values on offset·⟨g⟩ in bit-reversed order, column by column: what
+/// [`interpolate_coset`] undoes.
+///
+/// # Panics
+/// If the columns differ in length, or the length is not a power of two.
+pub fn evaluate_coset_in_place(columns: &mut [Column], offset: Felt, kernels: Kernels) {
+    let Some(length) = common_length(columns.iter()) else { return };
+    let mut groups: Vec<&mut [Group]> = columns.iter_mut().map(Column::groups_mut).collect();
+    evaluate(&mut groups, None, length, offset, kernels);
+}
+
 /// [`evaluate_coset`] for sequences of `length` elements each, such as the part of a low-degree extension that
 /// belongs to one coset: table rows i·N … (i + 1)·N − 1 are the trace coset with offset 3·G^bitrev(i).
 ///
@@ -369,14 +380,25 @@ pub fn evaluate_coset_groups(
     out: &mut [&mut [Group]],
     kernels: Kernels,
 ) {
-    let log = log_of(length);
     assert_eq!(coefficients.len(), out.len(), "each column of coefficients has one of values");
     let groups = length.div_ceil(8);
     assert!(coefficients.iter().all(|column| column.len() == groups));
     assert!(out.iter().all(|column| column.len() == groups));
+    evaluate(out, Some(coefficients), length, offset, kernels);
+}
+
+/// From other sequences, or from what stands in `out`.
+fn evaluate(
+    out: &mut [&mut [Group]],
+    coefficients: Option<&[&[Group]]>,
+    length: usize,
+    offset: Felt,
+    kernels: Kernels,
+) {
+    let log = log_of(length);
     if !kernels.has_field_vectors() || log < MIN_VECTOR_LOG {
-        forward(ScalarEngine, out, Some(coefficients), log, offset);
+        forward(ScalarEngine, out, coefficients, log, offset);
     } else {
-        forward(VectorEngine(kernels), out, Some(coefficients), log, offset);
+        forward(VectorEngine(kernels), out, coefficients, log, offset);
     }
 }

@@ -2,8 +2,8 @@
 
 use ashlar_field::{Column, Felt, Group, Kernels};
 use ashlar_ntt::{
-    bit_reverse, bit_reverse_group_order, bit_reversed, evaluate_coset, evaluate_coset_groups, interpolate,
-    interpolate_coset,
+    bit_reverse, bit_reverse_group_order, bit_reversed, evaluate_coset, evaluate_coset_groups,
+    evaluate_coset_in_place, interpolate, interpolate_coset,
 };
 
 /// Reproducible elements, with a share of zeros, ones and minus ones.
@@ -212,6 +212,22 @@ fn reversing_bits_moves_every_element_and_twice_is_nothing() {
             }
             bit_reverse(&mut after, kernels);
             assert!(after == before);
+        }
+    }
+}
+
+#[test]
+fn in_place_gives_the_same_values_and_interpolating_gives_the_coefficients_back() {
+    for kernels in Kernels::supported() {
+        for log in [0, 2, 5, 6, 9, 13] {
+            let before: Vec<Column> = (0..3).map(|i| column(1 << log, 470 + i)).collect();
+            let mut values: Vec<Column> = (0..3).map(|_| Column::zeros(1 << log)).collect();
+            evaluate_coset(&before, offset(), &mut values, kernels);
+            let mut columns = before.clone();
+            evaluate_coset_in_place(&mut columns, offset(), kernels);
+            assert!(columns == values, "{kernels}, 2^{log}");
+            interpolate_coset(&mut columns, offset(), kernels);
+            assert!(columns == before, "{kernels}, 2^{log}");
         }
     }
 }

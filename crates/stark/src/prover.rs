@@ -151,16 +151,18 @@ impl Prover<'_> {
         let label = "Constraint polynomial random element";
         let alpha = self.channel.draw_felt(Scope::Original, format_args!("{label}"));
         let values = self.air.parameters(&elements).ok_or(ProveError::DegenerateRandomness)?;
-        let composition = self.compose::<W>(&mut first, &mut interaction, alpha, &values)?;
+        let mut composition = self.compose::<W>(&mut first, &mut interaction, alpha, &values)?;
         let point = self.channel.draw_felt(Scope::OutOfDomainValues, format_args!("Evaluation point"));
 
         self.report::<W>(Phase::OutOfDomain, 0, 1)?;
-        let coefficients: Vec<&Column> = first.coefficients.iter().chain(&interaction.coefficients).collect();
-        let kernels = self.options.kernels;
+        let (domain, kernels) = (self.domain, self.options.kernels);
+        let [of_first, of_interaction] =
+            [&mut first, &mut interaction].map(|trace| trace.coefficients(&domain, kernels));
+        let coefficients: Vec<&Column> = of_first.iter().chain(of_interaction).collect();
         let mut out_of_domain =
             quotient::mask_values(&coefficients, &system.mask, &self.domain, point, kernels);
         out_of_domain.extend(
-            composition.coefficients.iter().flat_map(|part| {
+            composition.coefficients(&domain, kernels).iter().flat_map(|part| {
                 ashlar_field::evaluate_polynomial(part.groups(), &[point.square()], kernels)
             }),
         );
@@ -171,7 +173,7 @@ impl Prover<'_> {
         let beta = self.channel.draw_felt(Scope::OutOfDomain, format_args!("{label}"));
         let mut traces = [first, interaction, composition];
         let quotient = self.quotient::<W>(&mut traces, &out_of_domain, point, beta)?;
-        traces.iter_mut().for_each(CommittedTrace::release_cosets);
+        traces.iter_mut().for_each(|trace| trace.release_cosets(&domain, kernels));
         self.low_degree_test::<W>(&traces, quotient)?;
         let (bytes, record) = self.channel.finish();
         let (statistics, annotations) = record.finish();
@@ -240,7 +242,7 @@ impl Prover<'_> {
         values: &[Felt],
     ) -> Outcome<CommittedTrace, W> {
         let (kernels, phase) = (self.options.kernels, Phase::Constraints);
-        let width = first.coefficients.len() + interaction.coefficients.len();
+        let width = first.width() + interaction.width();
         let system = self.air.constraint_system();
         let compiled = Composition::compile(system, &self.domain, width, alpha, values)
             .ok_or(ProveError::Air("a constraint uses a parameter that does not exist"))?;

@@ -75,8 +75,8 @@ impl fmt::Display for MemoryLimit {
 /// How the prover's [`StoragePolicy`] is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageChoice {
-    /// Two cosets for a proof that takes at most a tenth of the memory, one for a larger one: a small proof is quick,
-    /// and a large one leaves room for others.
+    /// Two cosets for a proof that takes at most a tenth of the memory, one for a larger one, and one copy in place
+    /// where even that does not fit: a small proof is quick, a large one leaves room for others.
     #[default]
     Automatic,
     /// This one.
@@ -266,19 +266,19 @@ impl MemoryLimit {
     ) -> StoragePolicy {
         /// What a proof that stores two cosets leaves to others: all but this part.
         const SHARE: u64 = 10;
-        let room = match self {
-            MemoryLimit::Bytes(bytes) => bytes,
-            MemoryLimit::Reserved(bytes) => bytes.saturating_mul(SHARE),
-            MemoryLimit::Unlimited | MemoryLimit::Available => {
-                memory.map_or(u64::MAX, |memory| memory.available)
-            }
+        let available = memory.map_or(u64::MAX, |memory| memory.available);
+        let (room, most) = match self {
+            MemoryLimit::Bytes(bytes) => (bytes, bytes),
+            MemoryLimit::Reserved(bytes) => (bytes.saturating_mul(SHARE), bytes),
+            MemoryLimit::Unlimited | MemoryLimit::Available => (available, available),
         };
         match choice {
             StorageChoice::Only(policy) => policy,
             StorageChoice::Automatic if need(StoragePolicy::TwoCosets) <= room / SHARE => {
                 StoragePolicy::TwoCosets
             }
-            StorageChoice::Automatic => StoragePolicy::OneCoset,
+            StorageChoice::Automatic if need(StoragePolicy::OneCoset) <= most => StoragePolicy::OneCoset,
+            StorageChoice::Automatic => StoragePolicy::InPlace,
         }
     }
 
@@ -377,12 +377,13 @@ mod tests {
     }
 
     #[test]
-    fn small_proofs_store_two_cosets_and_large_ones_one() {
+    fn small_proofs_store_two_cosets_large_ones_one_and_the_largest_one_copy() {
         let machine = Memory { limit: 24 << 30, available: 16 << 30, bound: MemoryBound::Machine };
         let need = |gigabytes: u64, policy| match policy {
             StoragePolicy::Stored => (4 * gigabytes) << 30,
             StoragePolicy::TwoCosets => (3 * gigabytes) << 29,
             StoragePolicy::OneCoset => gigabytes << 30,
+            StoragePolicy::InPlace => gigabytes << 29,
         };
         let chosen = |gigabytes, limit: MemoryLimit, choice| {
             let policy = limit.storage_within(Some(machine), &|policy| need(gigabytes, policy), choice);
@@ -395,10 +396,12 @@ mod tests {
         // What was set aside for it alone needs no room beside it.
         assert_eq!(automatic(2, MemoryLimit::Reserved(3 << 30)), Ok(StoragePolicy::TwoCosets));
         assert_eq!(automatic(2, MemoryLimit::Reserved(2 << 30)), Ok(StoragePolicy::OneCoset));
-        let refusal = automatic(2, MemoryLimit::Reserved(1 << 30)).unwrap_err();
+        assert_eq!(automatic(2, MemoryLimit::Reserved(1 << 30)), Ok(StoragePolicy::InPlace));
+        let refusal = automatic(2, MemoryLimit::Reserved(1 << 29)).unwrap_err();
         assert_eq!(refusal.bound, MemoryBound::Reservation);
-        assert_eq!(automatic(40, MemoryLimit::Unlimited), Ok(StoragePolicy::OneCoset));
-        let refusal = automatic(17, MemoryLimit::Available).unwrap_err();
+        assert_eq!(automatic(17, MemoryLimit::Available), Ok(StoragePolicy::InPlace));
+        assert_eq!(automatic(40, MemoryLimit::Unlimited), Ok(StoragePolicy::InPlace));
+        let refusal = automatic(34, MemoryLimit::Available).unwrap_err();
         assert_eq!((refusal.needed, refusal.allowed), (17 << 30, 16 << 30));
         let stored = StorageChoice::Only(StoragePolicy::Stored);
         assert_eq!(chosen(4, MemoryLimit::Available, stored), Ok(StoragePolicy::Stored));

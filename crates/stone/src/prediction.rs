@@ -87,8 +87,8 @@ pub struct Prediction {
     pub verification_seconds: f64,
     /// CPU seconds of starting and reading a run from Stone's files.
     pub input_seconds: f64,
-    /// CPU seconds of evaluating the columns on one more coset.
-    coset_seconds: f64,
+    /// CPU seconds of what is computed again, by position in [`StoragePolicy::ALL`].
+    again_seconds: [f64; StoragePolicy::ALL.len()],
     /// Peak memory in bytes, by position in [`StoragePolicy::ALL`].
     memory: [f64; StoragePolicy::ALL.len()],
 }
@@ -108,7 +108,7 @@ impl Prediction {
     /// CPU seconds of the whole process of a drop-in prover: input, proof, verification, and what the storage policy has
     /// it compute twice.
     pub fn process_seconds(&self, storage: StoragePolicy) -> f64 {
-        let again = if storage == StoragePolicy::OneCoset { self.coset_seconds } else { 0.0 };
+        let again = self.again_seconds[storage as usize];
         self.input_seconds + self.cpu_seconds() + again + self.verification_seconds
     }
 
@@ -136,7 +136,8 @@ pub fn predict(
         phases: phases(parameters, shape, rates),
         verification_seconds: verification(parameters, shape, &stream, rates) * 1e-9,
         input_seconds: input(shape, rates) * 1e-9,
-        coset_seconds: (shape.widths[0] + shape.widths[1]) as f64 * transform(shape, rates) * 1e-9,
+        again_seconds: StoragePolicy::ALL
+            .map(|storage| transforms_again(parameters, shape, storage) * transform(shape, rates) * 1e-9),
         memory: StoragePolicy::ALL.map(|storage| memory_bytes(parameters, shape, storage)),
     }
 }
@@ -155,6 +156,19 @@ fn input(shape: &TraceShape, rates: &Rates) -> f64 {
 fn transform(shape: &TraceShape, rates: &Rates) -> f64 {
     let length = f64::from(shape.log_trace_length).exp2();
     length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly
+}
+
+/// Transforms that a storage policy adds to those of the default one.
+fn transforms_again(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
+    let traces = (shape.widths[0] + shape.widths[1]) as f64;
+    let cosets = f64::from(parameters.log_n_cosets).exp2();
+    match storage {
+        StoragePolicy::Stored | StoragePolicy::TwoCosets => 0.0,
+        StoragePolicy::OneCoset => traces,
+        // Back from every coset but the last that is hashed; then the traces go to the other coset of the composition,
+        // all columns to coefficients, to the coset of the quotient, and to coefficients.
+        StoragePolicy::InPlace => (traces + 2.0) * (cosets - 1.0 + 3.0) + 2.0 * traces,
+    }
 }
 
 /// Where the bytes of a proof with these parameters over a trace of this shape are.
@@ -271,6 +285,7 @@ fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: Stora
         StoragePolicy::Stored => blow_up,
         StoragePolicy::TwoCosets => 2.0,
         StoragePolicy::OneCoset => 1.0,
+        StoragePolicy::InPlace => 0.0,
     };
     // What the trace was made from: the run, its memory, the instances of the builtins.
     let witness = 1.0;

@@ -93,8 +93,10 @@ fn assert_same_with(case: &Case, kernels: Kernels, threads: usize, storage: Stor
 fn one_two_and_five_threads_give_the_same_file_of_every_fixture() {
     for variant in variants(&fixtures(), &["plain", "small"]) {
         let case = Case::read(&variant);
-        for threads in [1, 2, 5] {
-            assert_same_with(&case, Kernels::fastest(), threads, StoragePolicy::OneCoset);
+        for (threads, storage) in
+            [(1, StoragePolicy::OneCoset), (2, StoragePolicy::InPlace), (5, StoragePolicy::TwoCosets)]
+        {
+            assert_same_with(&case, Kernels::fastest(), threads, storage);
         }
     }
 }

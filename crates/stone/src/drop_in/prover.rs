@@ -67,7 +67,7 @@ static FLAGS: [Flag; 19] = followed_by(
         Flag {
             name: "storage",
             takes: Takes::Value("POLICY"),
-            help: "what of every column to keep in memory: automatic (default), stored, two-cosets, one-coset; the proof is the same",
+            help: "what of every column to keep in memory: automatic (default), stored, two-cosets, one-coset, in-place; the proof is the same",
         },
         Flag {
             name: "timings",
@@ -161,7 +161,7 @@ fn work(flags: &Flags) -> Result<(), Failure> {
     let shape = preflight(&public.public_input, &parameters, version)?;
     let page = PageZero { segments: 0, cells: 0 };
     let prediction = predict(&parameters.stark, &shape, page, &Rates::default_of(Kernels::current()));
-    let names = "automatic, stored, two-cosets or one-coset";
+    let names = "automatic, stored, two-cosets, one-coset or in-place";
     let choice = flags.parsed("storage", names, StorageChoice::Automatic)?;
     let limit = memory_limit(flags)?;
     let storage = limit.storage(&prediction, choice);
