@@ -75,12 +75,6 @@ impl Column {
         column
     }
 
-    /// A column of `8 · groups.len()` elements.
-    pub fn from_groups(groups: Vec<Group>) -> Column {
-        let length = 8 * groups.len();
-        Column { groups: Groups::from(groups), length }
-    }
-
     /// The number of elements.
     pub fn len(&self) -> usize {
         self.length

@@ -32,12 +32,6 @@ impl Groups {
     }
 }
 
-impl From<Vec<Group>> for Groups {
-    fn from(groups: Vec<Group>) -> Groups {
-        Groups::Vector(groups)
-    }
-}
-
 impl Deref for Groups {
     type Target = [Group];
 

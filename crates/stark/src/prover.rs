@@ -246,7 +246,7 @@ impl Prover<'_> {
         let system = self.air.constraint_system();
         let compiled = Composition::compile(system, &self.domain, width, alpha, values)
             .ok_or(ProveError::Air("a constraint uses a parameter that does not exist"))?;
-        let mut cosets = [Vec::new(), Vec::new()];
+        let mut cosets = [Column::zeros(0), Column::zeros(0)];
         for (done, position) in COMPOSITION_COSETS.into_iter().enumerate() {
             self.report::<W>(phase, done as u64, 2)?;
             let columns = [&mut *first, &mut *interaction]
@@ -313,7 +313,7 @@ impl Prover<'_> {
             .each_mut()
             .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
         let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
-        let mut groups: Vec<Group> = quotient::evaluate(
+        let mut quotient = quotient::evaluate(
             &columns,
             &self.air.constraint_system().mask,
             values,
@@ -325,9 +325,9 @@ impl Prover<'_> {
             &|| !self.observer.is_cancelled(),
         )
         .ok_or(ProveError::Cancelled { phase })?;
-        bit_reverse_group_order(&mut groups);
+        bit_reverse_group_order(quotient.groups_mut());
         // F on 3·⟨g⟩ is f on ⟨g⟩.
-        let mut quotient = [Column::from_groups(groups)];
+        let mut quotient = [quotient];
         interpolate_coset(&mut quotient, Felt::ONE, self.options.kernels);
         let [quotient] = quotient;
         Ok(quotient)

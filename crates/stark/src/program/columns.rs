@@ -88,11 +88,11 @@ pub(crate) fn repeated(column: Column, length: usize) -> Column {
 }
 
 /// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`.
-pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize) -> Vec<Group> {
+pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize) -> Column {
     const CHUNK: usize = 512;
-    let mut points = vec![Group::ZERO; groups];
+    let mut points = Column::zeros(8 * groups);
     let eighth = generator.pow(groups as u64);
-    points.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, points)| {
+    points.groups_mut().par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, points)| {
         let start = shift * generator.pow((chunk * CHUNK) as u64);
         let mut lanes: [Felt; 8] = std::array::from_fn(|lane| start * eighth.pow(row_block(lane) as u64));
         for group in points {

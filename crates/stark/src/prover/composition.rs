@@ -115,7 +115,7 @@ impl<'a> Composition<'a> {
         shift: Felt,
         kernels: Kernels,
         before_task: &(dyn Fn() -> bool + Sync),
-    ) -> Option<Vec<Group>> {
+    ) -> Option<Column> {
         let length = domain.trace_length() as usize;
         debug_assert_eq!(trace.len(), self.layout.points);
         let points = coset_points(shift, domain.trace_generator, length / 8);
@@ -123,7 +123,7 @@ impl<'a> Composition<'a> {
         let inverses = if self.row_sets.iter().any(has_single) {
             inverse_differences(&points, Felt::ONE, kernels)
         } else {
-            Vec::new()
+            Column::zeros(0)
         };
         let periodic: Vec<Table> = self
             .system
@@ -141,10 +141,10 @@ impl<'a> Composition<'a> {
             })
             .collect();
         let mut columns: Vec<ColumnData<'_>> = trace.iter().map(|column| ColumnData::Full(column)).collect();
-        columns.extend([ColumnData::Full(&points), ColumnData::Full(&inverses)]);
+        columns.extend([ColumnData::Full(points.groups()), ColumnData::Full(inverses.groups())]);
         columns.extend(periodic.iter().chain(&row_sets).map(Table::data));
-        let mut out = vec![Group::ZERO; length / 8];
-        self.program.run(&columns, kernels, &mut out, before_task).then_some(out)
+        let mut out = Column::zeros(length);
+        self.program.run(&columns, kernels, out.groups_mut(), before_task).then_some(out)
     }
 }
 
@@ -256,14 +256,14 @@ impl Compiler<'_> {
 }
 
 /// 1/(x − value) for all points; zero where there is no inverse.
-pub(crate) fn inverse_differences(points: &[Group], value: Felt, kernels: Kernels) -> Vec<Group> {
-    let mut out = points.to_vec();
-    out.par_iter_mut().for_each(|group| {
+pub(crate) fn inverse_differences(points: &Column, value: Felt, kernels: Kernels) -> Column {
+    let mut out = Column::zeros(points.len());
+    out.groups_mut().par_iter_mut().zip(points.groups()).for_each(|(out, point)| {
         for lane in 0..8 {
-            group.set(lane, group.get(lane) - value);
+            out.set(lane, point.get(lane) - value);
         }
     });
-    ashlar_field::batch_inverse_groups(&mut out, kernels);
+    ashlar_field::batch_inverse_groups(out.groups_mut(), kernels);
     out
 }
 
@@ -271,14 +271,14 @@ pub(crate) fn inverse_differences(points: &[Group], value: Felt, kernels: Kernel
 /// domain, each in block order.
 ///
 /// A group holds x and −x in neighbouring lanes, and pair i of the two cosets together is x² = 9·g^bitrev(i).
-pub(crate) fn split(cosets: [Vec<Group>; 2], domain: &EvaluationDomain, kernels: Kernels) -> [Column; 2] {
+pub(crate) fn split(cosets: [Column; 2], domain: &EvaluationDomain, kernels: Kernels) -> [Column; 2] {
     let length = domain.trace_length() as usize;
     let groups = length / 8;
     let bits = groups.max(1).ilog2();
     let two_inverse = Felt::from_u64(2).inverse().unwrap_or(Felt::ZERO);
     let generator_inverse = domain.trace_generator.inverse().unwrap_or(Felt::ZERO);
     // 1/2x at the points of the two cosets.
-    let halves: [Vec<Group>; 2] = std::array::from_fn(|position| {
+    let halves: [Column; 2] = std::array::from_fn(|position| {
         let shift = Felt::GENERATOR * domain.coset_shift(position as u64);
         coset_points(shift.inverse().unwrap_or(Felt::ZERO) * two_inverse, generator_inverse, groups)
     });
@@ -291,9 +291,10 @@ pub(crate) fn split(cosets: [Vec<Group>; 2], domain: &EvaluationDomain, kernels:
             let (position, pair) = (pair / (length / 2), pair % (length / 2));
             let group = reverse_bits(pair as u64 / 4, bits) as usize;
             let at = 2 * (pair % 4);
-            let (a, b) = (cosets[position][group].get(at), cosets[position][group].get(at + 1));
+            let pair = &cosets[position].groups()[group];
+            let (a, b) = (pair.get(at), pair.get(at + 1));
             even.set(lane, (a + b) * two_inverse);
-            odd.set(lane, (a - b) * halves[position][group].get(at));
+            odd.set(lane, (a - b) * halves[position].groups()[group].get(at));
         }
     });
     ashlar_ntt::interpolate_coset(&mut parts, Felt::from_u64(9), kernels);

@@ -9,7 +9,7 @@
 //! multiply by a geometric sequence, transform. Taken one by one, as [`quotient`](super::quotient) does with few, every
 //! pole costs a load and a product a row.
 
-use ashlar_field::{Column, Felt, Group, Kernels, fill_geometric, multiply_groups};
+use ashlar_field::{Column, Felt, Kernels, fill_geometric, multiply_groups};
 use ashlar_ntt::{bit_reverse, interpolate_coset};
 use rayon::prelude::*;
 
@@ -44,15 +44,15 @@ impl Poles {
     }
 
     /// Σ_r γ_r·E_(j−r) at every point, in block order. `factors[r]` is γ_r; no more than N of them.
-    pub(crate) fn sum(&self, factors: &[Felt], kernels: Kernels) -> Vec<Group> {
+    pub(crate) fn sum(&self, factors: &[Felt], kernels: Kernels) -> Column {
         let length = self.coefficients.len();
         let mut values = evaluate_low_degree(factors, length, Felt::ONE, self.generator, kernels);
         multiply_groups(values.groups_mut(), self.coefficients.groups(), kernels);
         let mut values = [values];
         interpolate_coset(&mut values, Felt::ONE, kernels);
         let [values] = values;
-        let mut out = vec![Group::ZERO; length / 8];
-        out.par_iter_mut().enumerate().for_each(|(j, group)| {
+        let mut out = Column::zeros(length);
+        out.groups_mut().par_iter_mut().enumerate().for_each(|(j, group)| {
             for lane in 0..8 {
                 group.set(lane, values.get(j + row_block(lane) * length / 8));
             }
@@ -87,7 +87,7 @@ mod tests {
                         factors[row] * g * (x - point * g).inverse().unwrap()
                     })
                     .sum();
-                assert_eq!(sum[j].get(lane), expected, "group {j}, lane {lane}");
+                assert_eq!(sum.groups()[j].get(lane), expected, "group {j}, lane {lane}");
             }
         }
     }

@@ -68,7 +68,7 @@ pub(crate) fn evaluate(
     beta: Felt,
     kernels: Kernels,
     before_task: &(dyn Fn() -> bool + Sync),
-) -> Option<Vec<Group>> {
+) -> Option<Column> {
     let groups = domain.trace_length() as usize / 8;
     let mut terms = terms(columns.len() - 2, mask, values, domain.trace_length(), beta);
     let crowded = crowded(&mut terms, columns.len());
@@ -78,9 +78,9 @@ pub(crate) fn evaluate(
     let square_inverses = inverse_differences(&points, point.square(), kernels);
     drop(points);
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
-    data.extend([ColumnData::Full(&inverses), ColumnData::Full(&square_inverses)]);
-    let mut out = vec![Group::ZERO; groups];
-    if !program.run(&data, kernels, &mut out, before_task) {
+    data.extend([ColumnData::Full(inverses.groups()), ColumnData::Full(square_inverses.groups())]);
+    let mut out = Column::zeros(8 * groups);
+    if !program.run(&data, kernels, out.groups_mut(), before_task) {
         return None;
     }
     drop((inverses, square_inverses));
@@ -101,10 +101,10 @@ pub(crate) fn evaluate(
             add_at(&mut constants, row, factor * value);
         }
         let mut sum = poles.sum(&factors, kernels);
-        multiply_groups(&mut sum, columns.get(column)?, kernels);
-        add_groups(&mut out, &sum, kernels);
+        multiply_groups(sum.groups_mut(), columns.get(column)?, kernels);
+        add_groups(out.groups_mut(), sum.groups(), kernels);
     }
-    subtract_groups(&mut out, &poles.sum(&constants, kernels), kernels);
+    subtract_groups(out.groups_mut(), poles.sum(&constants, kernels).groups(), kernels);
     Some(out)
 }
 
