@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 
 /// The rooms from the ground up. Crates at the top (the programs) may use everything.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "ashlar-fault",
     "ashlar-field",
     "ashlar-curve",
@@ -16,6 +16,7 @@ const ORDER: [&str; 18] = [
     "ashlar-stone",
     "ashlar-cairo",
     "ashlar-risk",
+    "ashlar-postgres-cluster",
     "ashlar-store",
     "ashlar-atlantic",
     "ashlar-atlantic-mock",

@@ -30,6 +30,20 @@ pub(crate) struct Global {
     /// Where records and artefacts are kept
     #[arg(long, global = true, env = "ASHLAR_DATA_DIR", value_name = "DIR", default_value = "ashlar-data")]
     pub(crate) data_dir: PathBuf,
+    /// Where the records are: `sqlite` (in the data folder), or postgres://USER@HOST/DATABASE
+    ///
+    /// Artefacts stay in the data folder, which all processes over one database must share. Others can read what
+    /// stands on a command line: set ASHLAR_DATABASE for an address with a password, or PGPASSWORD besides one without.
+    #[arg(
+        long,
+        global = true,
+        env = DATABASE_VARIABLE,
+        value_name = "ADDRESS",
+        default_value = "sqlite",
+        hide_env_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) database: DatabaseFlag,
     /// Settings file; default: ashlar.toml in the current folder, if there is one
     #[arg(long, global = true, env = "ASHLAR_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -45,6 +59,35 @@ pub(crate) struct Global {
     /// Say more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// The variable that says where the records are.
+pub(crate) const DATABASE_VARIABLE: &str = "ASHLAR_DATABASE";
+
+/// What was given as the address of a database. It is read later, so that no parser repeats it, and never shown.
+#[derive(Clone)]
+pub(crate) struct DatabaseFlag(pub(crate) String);
+
+impl std::str::FromStr for DatabaseFlag {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<DatabaseFlag, Self::Err> {
+        Ok(DatabaseFlag(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for DatabaseFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseFlag(not shown)")
+    }
+}
+
+impl Global {
+    /// The records.
+    pub(crate) async fn open_records(&self) -> Result<ashlar_store::Store, ashlar_store::Error> {
+        let database = ashlar_store::Database::parse(&self.database.0)?;
+        ashlar_store::Store::open_at(&self.data_dir, &database).await
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -41,7 +41,7 @@ pub(crate) struct Session {
 impl Session {
     /// The records; jobs that lost their worker are concluded first.
     pub(crate) async fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open(&self.global.data_dir).await?;
+        let store = self.global.open_records().await?;
         for job in store.conclude_abandoned(Moment::now()).await? {
             self.console.remark(&format!("{job} lost its worker and is recorded as failed"));
         }

@@ -30,8 +30,10 @@ use crate::{
 /// The name looked for in the current folder.
 const DEFAULT_FILE: &str = "ashlar.toml";
 
-/// Settings that only a named file may hold: they lower what is demanded, send orders, or name a program to run.
-const NAMED_ONLY: [&str; 7] = [
+/// Settings that only a named file may hold: they lower what is demanded, send orders or passwords, or name a program to
+/// run.
+const NAMED_ONLY: [&str; 8] = [
+    "database",
     "execute",
     "webhook-url",
     "webhook-repeatable",
@@ -139,7 +141,17 @@ fn policy_of(section: Value, named: bool) -> Result<RouterPolicy, String> {
 
 /// Makes the file's values the defaults of the flags.
 fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Result<Command, Failure> {
+    let refused = |place: &str, flag: &str| CommandError::SettingsFile {
+        path: path.display().to_string(),
+        message: format!(
+            "{place}: a file that was only found in the current folder may not set this; name the file with --config \
+             or ASHLAR_CONFIG, or give --{flag} itself"
+        ),
+    };
     for (key, value) in table {
+        if NAMED_ONLY.contains(&key.as_str()) && !named {
+            return Err(refused(key, key).into());
+        }
         if key == ROUTER {
             // It is read by those commands that route.
             continue;
@@ -149,14 +161,7 @@ fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Resul
                 for (flag, value) in flags {
                     let place = format!("{key}.{flag}");
                     if NAMED_ONLY.contains(&flag.as_str()) && !named {
-                        return Err(CommandError::SettingsFile {
-                            path: path.display().to_string(),
-                            message: format!(
-                                "{place}: a file that was only found in the current folder may not set this; name \
-                                 the file with --config or ASHLAR_CONFIG, or give --{flag} itself"
-                            ),
-                        }
-                        .into());
+                        return Err(refused(&place, flag).into());
                     }
                     sub = with_default(sub, flag, value, path, &place)?;
                 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use mock::Mock;
 pub use stone::{StoneExternal, StoneLocal};
 
-use crate::{Ended, Forecast, Reins, RunSize, Submission};
+use crate::{Ended, Forecast, Reins, RunSize, Submission, Variables};
 
 /// Why a backend cannot take a request. The router decides by the variant, people read the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -53,6 +53,8 @@ pub struct Order {
     pub program: PathBuf,
     /// See `program`.
     pub arguments: Vec<OsString>,
+    /// What it has in its environment besides what its worker has.
+    pub environment: Variables,
     /// How long it may take.
     pub time: Duration,
     /// The memory that was set aside for it, in bytes.

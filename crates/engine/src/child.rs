@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fmt, fs,
     io::{self, BufRead as _, BufReader, Read},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::PathBuf,
@@ -40,6 +40,16 @@ const LONGEST_LINE: u64 = 64 << 10;
 /// The longest text of an error that is recorded, in bytes.
 const LONGEST_TEXT: usize = 16 << 10;
 
+/// Variables of a process: what others must not read among its arguments. Prints their names only.
+#[derive(Clone, Default)]
+pub struct Variables(pub Vec<(OsString, OsString)>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
 /// What is to be started, and within which limits.
 #[derive(Clone, Debug)]
 pub struct ChildOrder {
@@ -47,6 +57,8 @@ pub struct ChildOrder {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What it has in its environment besides what this process has.
+    pub environment: Variables,
     /// How long it may take.
     pub time: Duration,
     /// The memory that was set aside for it, in bytes; 0 for no limit.
@@ -99,6 +111,7 @@ pub fn supervise(order: &ChildOrder, reins: &Reins) -> Ended {
     let mut command = Command::new(&order.program);
     command
         .args(&order.arguments)
+        .envs(order.environment.0.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -40,7 +40,7 @@ mod worker;
 pub use attempt_error::AttemptError;
 pub use backend::{Backend, Mock, Order, StoneExternal, StoneLocal, Unable};
 pub use breaker::{Breaker, BreakerPolicy};
-pub use child::{ChildOrder, Ended, supervise};
+pub use child::{ChildOrder, Ended, Variables, supervise};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use confine::{Confinement, ConfinementError};
 pub use error::EngineError;

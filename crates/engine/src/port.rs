@@ -1,9 +1,8 @@
 //! What the engine and its workers trust a queue with: deliver at least once, to one holder at a time, roughly in the
 //! order of priority; and never believe a holder without its token.
 //!
-//! The queue is part of the records, because a job without work, or work without a job, must not exist. The only
-//! implementation is SQLite's, [`Store`]; another database joins by implementing this, and is held against the same model
-//! by the tests.
+//! The queue is part of the records, because a job without work, or work without a job, must not exist. [`Store`]
+//! implements it over SQLite and PostgreSQL, and the tests hold both against the same model.
 
 use std::future::Future;
 

@@ -85,6 +85,14 @@ impl Engine {
         Ok(Engine { store, settings: Arc::new(settings), backends: Arc::new(backends), clock })
     }
 
+    /// The same engine with connections of its own to the records, for another runtime: see [`Store::reconnected`].
+    ///
+    /// # Errors
+    /// Of the records.
+    pub fn reconnected(&self) -> Result<Engine, EngineError> {
+        Ok(Engine { store: self.store.reconnected()?, ..self.clone() })
+    }
+
     /// The records.
     pub fn store(&self) -> &Store {
         &self.store

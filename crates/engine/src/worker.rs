@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::{chores::Chores, heartbeat::Heartbeat};
 use crate::{
-    AttemptError, Ended, Engine, EngineError, JobEngine as _, Order, Reins, Stop,
+    AttemptError, Ended, Engine, EngineError, JobEngine as _, Order, Reins, Stop, Variables,
     retry::{Alternative, Failed, may_go_elsewhere, next},
 };
 
@@ -57,6 +57,8 @@ pub struct WorkerSettings {
     pub program: PathBuf,
     /// See `program`.
     pub arguments: Vec<OsString>,
+    /// What such a process has in its environment besides what this one has.
+    pub environment: Variables,
 }
 
 impl WorkerSettings {
@@ -73,6 +75,7 @@ impl WorkerSettings {
             stalled_polls: 100,
             program,
             arguments,
+            environment: Variables::default(),
         }
     }
 }
@@ -211,9 +214,9 @@ impl Worker {
         let mut stopped = false;
         loop {
             let now = self.engine.now();
-            chores.due(self, draining_since.is_some(), now).await?;
+            bear(chores.due(self, draining_since.is_some(), now).await)?;
             match draining_since {
-                None => self.fill(holds, &ended, &mut report).await?,
+                None => bear(self.fill(holds, &ended, &mut report).await)?,
                 Some(since) => {
                     let held = locked(holds);
                     if held.is_empty() {
@@ -226,7 +229,8 @@ impl Worker {
             }
             tokio::select! {
                 Some((job, outcome)) = endings.recv() => {
-                    self.conclude(holds, job, outcome, &mut report).await?;
+                    // What could not be recorded is lost work: its lease runs out, and it is done again.
+                    bear(self.conclude(holds, job, outcome, &mut report).await)?;
                 }
                 changed = stop.changed(), if !stopped => {
                     stopped = changed.is_err() || *stop.borrow();
@@ -317,6 +321,7 @@ impl Worker {
             lease: claimed.lease,
             program: self.settings.program.clone(),
             arguments: self.settings.arguments.clone(),
+            environment: self.settings.environment.clone(),
             time: claimed.deadline.since(now),
             memory_bytes: claimed.work.memory_bytes,
             grace: self.settings.grace,
@@ -454,6 +459,15 @@ impl Worker {
             memory_bytes: choice.forecast.memory_bytes,
             micro_usd: choice.forecast.micro_usd,
         }))
+    }
+}
+
+/// A worker outlives what passes: a database that restarts, or is held by others for long. It tries again at the next
+/// poll; what it holds goes on as long as its lease.
+fn bear(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+    match outcome {
+        Err(EngineError::Store(error)) if error.may_pass() => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -2,7 +2,8 @@
 //! by holders that may be too late, on a clock that the test moves. After every step both must have answered the same; no
 //! job may be lost, proven twice, tried more often than its budget, or changed once it is over.
 //!
-//! `ASHLAR_MODEL_STEPS` sets the number of steps; 100,000 unless it is given.
+//! `ASHLAR_MODEL_STEPS` sets the number of steps on each database; 100,000 on SQLite and 10,000 on PostgreSQL unless it is
+//! given.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -21,6 +22,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 use serde_json::json;
+use support::{Kind, Records};
 
 const LEASE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -498,9 +500,21 @@ async fn compare(store: &Store, model: &Model) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn the_queue_does_what_its_model_does() {
+fn the_queue_in_sqlite_does_what_its_model_does() {
+    walk(Kind::Sqlite, 100_000);
+}
+
+#[test]
+fn the_queue_in_postgresql_does_what_its_model_does() {
+    walk(Kind::Postgres, 10_000);
+}
+
+fn walk(kind: Kind, steps: usize) {
     let wanted: usize =
-        std::env::var("ASHLAR_MODEL_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(100_000);
+        std::env::var("ASHLAR_MODEL_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(steps);
+    if Records::new(kind).is_none() {
+        return;
+    }
     let cases = wanted.div_ceil(STEPS_A_CASE).max(1);
     let config =
         Config { cases: cases as u32, max_shrink_iters: 64, failure_persistence: None, ..Config::default() };
@@ -508,8 +522,8 @@ fn the_queue_does_what_its_model_does() {
     let taken = RefCell::new((0usize, BTreeMap::<&str, usize>::new()));
     let outcome = TestRunner::new(config).run(&prop::collection::vec(step(), STEPS_A_CASE), |steps| {
         runtime.block_on(async {
-            let folder = support::folder();
-            let store = Store::open(folder.path()).await.unwrap();
+            let records = Records::new(kind).unwrap();
+            let store = records.open().await;
             let mut model = Model::new();
             for (index, step) in steps.iter().enumerate() {
                 if let Err(error) = take(&store, &mut model, step).await {

@@ -13,7 +13,7 @@ use crate::ServerError;
 pub(crate) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// Statuses by code, ascending. A code that is not here has the status of its class.
-const STATUSES: [(u16, u16); 31] = [
+const STATUSES: [(u16, u16); 33] = [
     (4004, 503),
     (4007, 404),
     (4008, 409),
@@ -26,6 +26,8 @@ const STATUSES: [(u16, u16); 31] = [
     (8205, 409),
     (8206, 409),
     (8207, 409),
+    (8242, 503),
+    (8244, 503),
     (8300, 404),
     (8301, 405),
     (8302, 413),

@@ -5,9 +5,12 @@ use std::str::FromStr;
 use ashlar_field::Felt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::{FromRow, Row, Sqlite, Transaction, sqlite::SqliteRow};
 
-use crate::{AllocationId, AllocationStatus, Error, Job, Moment, PaddedFelt, Store, rows::word};
+use crate::{
+    AllocationId, AllocationStatus, Error, Job, Moment, PaddedFelt, Store,
+    rows::{unsigned, word},
+    sql::{FromRow, Row, Transaction, query},
+};
 
 /// An allocation about to be recorded, as the Rust reference decided it.
 #[derive(Clone, Debug)]
@@ -67,9 +70,9 @@ impl Store {
         let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
         let mut transaction = self.write().await?;
         self.record_allocation_in(&mut transaction, new, Moment::now()).await?;
-        let row = sqlx::query("SELECT * FROM allocations WHERE proposal_id = ?")
+        let row = query("SELECT * FROM allocations WHERE proposal_id = $1")
             .bind(&proposal_id)
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut transaction)
             .await
             .map_err(fault)?;
         transaction.commit().await.map_err(fault)?;
@@ -79,16 +82,16 @@ impl Store {
     /// [`Store::record_allocation`] as part of a larger change.
     pub(crate) async fn record_allocation_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         new: &NewAllocation,
         now: Moment,
     ) -> Result<AllocationId, Error> {
         let proposal_id = PaddedFelt(new.proposal_id).to_string();
         let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
-        sqlx::query(
+        query(
             "INSERT INTO allocations (id, proposal, proposal_id, model_version, shares, scores, verdict, status,
                                       created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'proposed', ?8, ?8)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'proposed', $8, $8)
              ON CONFLICT (proposal_id) DO NOTHING",
         )
         .bind(AllocationId::fresh().to_string())
@@ -99,12 +102,12 @@ impl Store {
         .bind(json!(new.scores).to_string())
         .bind(new.verdict)
         .bind(now.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map_err(fault)?;
-        let row = sqlx::query("SELECT id FROM allocations WHERE proposal_id = ?")
+        let row = query("SELECT id FROM allocations WHERE proposal_id = $1")
             .bind(&proposal_id)
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(fault)?;
         word(&row, "id", AllocationId::parse).map_err(fault)
@@ -117,7 +120,7 @@ impl Store {
     pub async fn allocation_of(&self, proposal_id: Felt) -> Result<Option<Allocation>, Error> {
         let proposal_id = PaddedFelt(proposal_id).to_string();
         let fault = |source| self.fault(&proposal_id, "reading an allocation", source);
-        let row = sqlx::query("SELECT * FROM allocations WHERE proposal_id = ?")
+        let row = query("SELECT * FROM allocations WHERE proposal_id = $1")
             .bind(&proposal_id)
             .fetch_optional(&self.pool)
             .await
@@ -131,9 +134,9 @@ impl Store {
     /// A database error.
     pub async fn verified_job_of(&self, allocation: AllocationId) -> Result<Option<Job>, Error> {
         let fault = |source| self.fault(&allocation.to_string(), "finding a proof", source);
-        let row = sqlx::query(
+        let row = query(
             "SELECT proof_jobs.* FROM proof_jobs JOIN allocation_proofs ON job_id = id
-             WHERE allocation_id = ? AND proof_status = 'verified' ORDER BY id DESC LIMIT 1",
+             WHERE allocation_id = $1 AND proof_status = 'verified' ORDER BY id DESC LIMIT 1",
         )
         .bind(allocation.to_string())
         .fetch_optional(&self.pool)
@@ -148,9 +151,9 @@ impl Store {
     /// A database error.
     pub async fn allocations_of(&self, job: crate::JobId) -> Result<Vec<Allocation>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading allocations", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT allocations.* FROM allocations JOIN allocation_proofs ON allocation_id = id
-             WHERE job_id = ? ORDER BY position",
+             WHERE job_id = $1 ORDER BY position",
         )
         .bind(job.to_string())
         .fetch_all(&self.pool)
@@ -160,8 +163,8 @@ impl Store {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Allocation {
-    fn from_row(row: &SqliteRow) -> Result<Allocation, sqlx::Error> {
+impl FromRow for Allocation {
+    fn from_row(row: &Row) -> Result<Allocation, sqlx::Error> {
         let value = |text: &str| serde_json::from_str(text).ok();
         Ok(Allocation {
             id: word(row, "id", AllocationId::parse)?,
@@ -170,7 +173,7 @@ impl FromRow<'_, SqliteRow> for Allocation {
             model_version: row.try_get("model_version")?,
             scores: word(row, "scores", value)?,
             shares: word(row, "shares", value)?,
-            verdict: row.try_get("verdict")?,
+            verdict: unsigned(row, "verdict")?.unwrap_or(u8::MAX),
             proof_verified: row.try_get("proof_verified")?,
             executed: row.try_get("executed")?,
             executed_at: crate::rows::optional_word(row, "executed_at", Moment::parse)?,

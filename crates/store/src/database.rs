@@ -1,57 +1,44 @@
 //! Opening the records: one SQLite database in a data folder, safe for several processes.
 
+mod address;
+mod migrations;
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
     time::Duration,
 };
 
-use sqlx::{
-    SqlSafeStr, Sqlite, SqlitePool, Transaction,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+pub use self::address::{Database, PostgresAddress};
 use crate::{
     Error, JobId,
     artefacts::{Artefacts, ContentHash, Swept},
+    sql::{Pool, Transaction, query},
 };
 
 /// How long a writer waits for another process to release the database.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a change is made that was given up in favour of another one.
+const TURNS: u32 = 5;
+
 /// The records and artefacts of one data folder.
 ///
-/// Cheap to clone. Several processes may have the same folder open: every change is one transaction that takes the
-/// write lock at its beginning.
+/// Cheap to clone. Several processes may have the same records open. On SQLite every change is one transaction that
+/// takes the write lock at its beginning; on PostgreSQL it locks the rows that it depends on, the work of a job before
+/// the job and an allocation before its execution.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) pool: SqlitePool,
+    pub(crate) pool: Pool,
     pub(crate) artefacts: Artefacts,
-    pub(crate) path: PathBuf,
-}
-
-/// The migrations, oldest first. A released one never changes.
-fn migrator() -> &'static Migrator {
-    static MIGRATOR: OnceLock<Migrator> = OnceLock::new();
-    MIGRATOR.get_or_init(|| {
-        let simple = |version, name: &'static str, sql: &'static str| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        };
-        Migrator::with_migrations(vec![
-            simple(1, "records", include_str!("../migrations/0001_records.sql")),
-            simple(2, "settlements", include_str!("../migrations/0002_settlements.sql")),
-            simple(
-                3,
-                "execution destinations",
-                include_str!("../migrations/0003_execution_destinations.sql"),
-            ),
-            simple(4, "queue", include_str!("../migrations/0004_queue.sql")),
-            simple(5, "keys", include_str!("../migrations/0005_keys.sql")),
-        ])
-    })
+    database: Database,
+    /// The file, or host and database.
+    path: PathBuf,
 }
 
 impl Store {
@@ -59,47 +46,43 @@ impl Store {
     /// database up to date.
     ///
     /// # Errors
-    /// [`Error::Unwritable`], [`Error::DiskFull`], [`Error::Corrupt`], [`Error::OtherVersion`], [`Error::Busy`] or
-    /// [`Error::CannotOpen`].
+    /// As [`Store::open_at`].
     pub async fn open(folder: &Path) -> Result<Store, Error> {
-        let path = folder.join("ashlar.sqlite");
-        if path.to_str().is_none() {
-            // SQLite takes names that are text only.
-            let source = "expected a name in UTF-8".into();
-            return Err(Error::CannotOpen { path, source });
-        }
+        Store::open_at(folder, &Database::Folder).await
+    }
+
+    /// Opens records whose artefacts are in `folder`, creating it if it is missing and bringing an older or empty
+    /// database up to date.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`], [`Error::DiskFull`], [`Error::Corrupt`], [`Error::OtherVersion`], [`Error::Busy`],
+    /// [`Error::CannotOpen`]; of a server [`Error::DatabaseAddress`], [`Error::Unreachable`], [`Error::NotAdmitted`],
+    /// and [`Error::NoPostgres`] in a build without its driver.
+    pub async fn open_at(folder: &Path, database: &Database) -> Result<Store, Error> {
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
+        let (pool, path) = match database {
+            Database::Folder => {
+                let path = folder.join("ashlar.sqlite");
+                (open_file(folder, &path).await?, path)
+            }
+            Database::Postgres(address) => (open_server(address).await?, address.location().into()),
+        };
         let artefacts = Artefacts::open(folder)?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Every commit is synced: a job that was acknowledged survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true)
-            // Otherwise REPLACE would delete rows without their triggers being asked.
-            .pragma("recursive_triggers", "ON");
-        // Two processes that create the database at once would both try to migrate it: one waits here. The lock is
-        // released when the file is closed, however the process ends.
-        let lock = lock_migration(folder.join("migration.lock")).await?;
-        let cannot_open = |source| Error::database(&path, "the database", "opening", source);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await
-            .map_err(cannot_open)?;
-        migrator().run(&pool).await.map_err(|error: MigrateError| match error {
-            MigrateError::VersionMissing(version)
-            | MigrateError::VersionMismatch(version)
-            | MigrateError::VersionTooNew(version, _)
-            | MigrateError::Dirty(version) => Error::OtherVersion { path: path.clone(), version },
-            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => cannot_open(source),
-            other => Error::CannotOpen { path: path.clone(), source: Box::new(other) },
-        })?;
-        drop(lock);
-        Ok(Store { pool, artefacts, path })
+        Ok(Store { pool, artefacts, database: database.clone(), path })
+    }
+
+    /// The same records through connections of their own, where a connection belongs to the runtime that made it: for
+    /// a thread that must go on whatever another one does. To be called in that thread's runtime.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseAddress`].
+    pub fn reconnected(&self) -> Result<Store, Error> {
+        let pool = match &self.database {
+            // SQLite's connections are threads of their own, whoever asks.
+            Database::Folder => self.pool.clone(),
+            Database::Postgres(address) => reconnect_server(address)?,
+        };
+        Ok(Store { pool, ..self.clone() })
     }
 
     /// The artefacts.
@@ -107,7 +90,7 @@ impl Store {
         &self.artefacts
     }
 
-    /// The database file.
+    /// The database: its file, or its server and name there.
     pub fn database_path(&self) -> &Path {
         &self.path
     }
@@ -127,31 +110,124 @@ impl Store {
     pub async fn sweep_orphans(&self, grace: Duration) -> Result<Swept, Error> {
         let fault = |source| self.fault("the artefacts", "listing artefacts", source);
         let mut transaction = self.write().await?;
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT sha256, job_id FROM artefacts UNION SELECT sha256, job_id FROM work_inputs",
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(fault)?;
-        let contents: HashSet<ContentHash> =
-            rows.iter().filter_map(|(hash, _)| ContentHash::parse(hash)).collect();
-        let jobs: HashSet<JobId> = rows.iter().filter_map(|(_, job)| JobId::parse(job)).collect();
+        transaction.alone_in("artefacts, work_inputs").await.map_err(fault)?;
+        let rows = query("SELECT sha256, job_id FROM artefacts UNION SELECT sha256, job_id FROM work_inputs")
+            .fetch_all(&mut transaction)
+            .await
+            .map_err(fault)?;
+        let (mut contents, mut jobs) = (HashSet::new(), HashSet::new());
+        for row in &rows {
+            contents.extend(ContentHash::parse(&row.try_get::<String>("sha256").map_err(fault)?));
+            jobs.extend(JobId::parse(&row.try_get::<String>("job_id").map_err(fault)?));
+        }
         let swept = self.artefacts.sweep(&contents, &jobs, grace)?;
         transaction.rollback().await.map_err(fault)?;
         Ok(swept)
     }
 
-    /// A transaction that holds the write lock from its beginning, so that what it reads stays true until it commits.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|source| self.fault("the database", "beginning a change", source))
+    /// Begins a change. On SQLite it holds the write lock from its beginning, so that what it reads stays true until it
+    /// commits; on PostgreSQL that holds of rows that are read locked.
+    pub(crate) async fn write(&self) -> Result<Transaction, Error> {
+        self.pool.begin().await.map_err(|source| self.fault("the database", "beginning a change", source))
+    }
+
+    /// Makes a change, and makes it again where the server gave it up in favour of another one. Nothing was changed
+    /// then, and rows are locked in one order, so that this is rare.
+    pub(crate) async fn in_turn<T, F>(&self, mut change: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        for _ in 1..TURNS {
+            match change().await {
+                Err(Error::Conflict { .. }) => {}
+                made => return made,
+            }
+        }
+        change().await
     }
 
     pub(crate) fn fault(&self, subject: &str, action: &'static str, source: sqlx::Error) -> Error {
-        Error::database(&self.path, subject, action, source)
+        match &self.database {
+            Database::Folder => Error::database(&self.path, subject, action, source),
+            Database::Postgres(address) => server_error(address, subject, action, source),
+        }
     }
+}
+
+async fn open_file(folder: &Path, path: &Path) -> Result<Pool, Error> {
+    if path.to_str().is_none() {
+        // SQLite takes names that are text only.
+        let source = "expected a name in UTF-8".into();
+        return Err(Error::CannotOpen { path: path.to_owned(), source });
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Every commit is synced: a job that was acknowledged survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        // Otherwise REPLACE would delete rows without their triggers being asked.
+        .pragma("recursive_triggers", "ON");
+    // Two processes that create the database at once would both try to migrate it: one waits here. The lock is
+    // released when the file is closed, however the process ends.
+    let lock = lock_migration(folder.join("migration.lock")).await?;
+    let fault = |source| Error::database(path, "the database", "opening", source);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+        .map_err(fault)?;
+    migrations::sqlite()
+        .run(&pool)
+        .await
+        .map_err(|error| migrations::error(path.to_owned(), error, fault))?;
+    drop(lock);
+    Ok(Pool::Sqlite(pool))
+}
+
+#[cfg(feature = "postgres")]
+async fn open_server(address: &PostgresAddress) -> Result<Pool, Error> {
+    postgres::open(address).await.map(Pool::Postgres)
+}
+
+#[cfg(feature = "postgres")]
+fn reconnect_server(address: &PostgresAddress) -> Result<Pool, Error> {
+    postgres::reconnect(address).map(Pool::Postgres)
+}
+
+#[cfg(feature = "postgres")]
+fn server_error(
+    address: &PostgresAddress,
+    subject: &str,
+    action: &'static str,
+    source: sqlx::Error,
+) -> Error {
+    postgres::error(address.location(), subject, action, source)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open_server(address: &PostgresAddress) -> Result<Pool, Error> {
+    Err(Error::NoPostgres { database: address.location().to_owned() })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn reconnect_server(address: &PostgresAddress) -> Result<Pool, Error> {
+    Err(Error::NoPostgres { database: address.location().to_owned() })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn server_error(
+    address: &PostgresAddress,
+    _subject: &str,
+    action: &'static str,
+    source: sqlx::Error,
+) -> Error {
+    // A store of a server cannot have been opened.
+    let _ = address;
+    Error::Database { action, source }
 }
 
 /// Waits for the lock that keeps two processes from migrating one database at once. Waiting blocks a thread, so it

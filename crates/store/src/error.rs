@@ -144,6 +144,40 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What was given is no address of a database. It is not repeated, because it may hold a password.
+    #[error("the address of the database cannot be used: expected {expected}")]
+    DatabaseAddress {
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A PostgreSQL server, and a build without its driver.
+    #[error("the records are to be on {database}, and this build has no driver for PostgreSQL")]
+    NoPostgres {
+        /// Host and database.
+        database: String,
+    },
+    /// The server did not answer, or stopped answering.
+    #[error("the database {database} cannot be reached")]
+    Unreachable {
+        /// Host and database.
+        database: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server knows no such database or user, or gives it too few rights.
+    #[error("the database {database} does not let this program in")]
+    NotAdmitted {
+        /// Host and database.
+        database: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server gave the change up in favour of others, again and again.
+    #[error("the change was given up in favour of others by the database {database}, several times in a row")]
+    Conflict {
+        /// Host and database.
+        database: String,
+    },
     /// The database answered with an error that none of the other variants describes.
     #[error("the database refused {action}")]
     Database {
@@ -175,6 +209,11 @@ impl Fault for Error {
             Error::LostLease { .. } => Code(4017),
             Error::UnknownAllocation { .. } => Code(4018),
             Error::UnknownKey { .. } => Code(4019),
+            Error::DatabaseAddress { .. } => Code(8240),
+            Error::NoPostgres { .. } => Code(8241),
+            Error::Unreachable { .. } => Code(8242),
+            Error::NotAdmitted { .. } => Code(8243),
+            Error::Conflict { .. } => Code(8244),
         }
     }
 
@@ -184,7 +223,8 @@ impl Fault for Error {
             | Error::AmbiguousJob { .. }
             | Error::UnknownSettlement { .. }
             | Error::UnknownAllocation { .. }
-            | Error::UnknownKey { .. } => Exit::Usage,
+            | Error::UnknownKey { .. }
+            | Error::DatabaseAddress { .. } => Exit::Usage,
             Error::StateRule { .. } | Error::LostLease { .. } => Exit::Negative,
             Error::DiskFull { .. } => Exit::Capacity,
             Error::Database { .. } => Exit::Bug,
@@ -201,6 +241,16 @@ impl Fault for Error {
             Error::UnknownJob { .. } => "list the jobs: ashlar jobs list".to_owned(),
             Error::UnknownKey { .. } => "list the keys: ashlar keys list".to_owned(),
             Error::AmbiguousJob { given, .. } => format!("give more of the id than {given}"),
+            Error::NoPostgres { .. } => {
+                "build with its driver: cargo build --release --features postgres".to_owned()
+            }
+            Error::Unreachable { .. } => {
+                "look whether the server runs and listens there: pg_isready -h HOST -p PORT".to_owned()
+            }
+            Error::NotAdmitted { .. } => {
+                "try the same user, password and database with psql; the user must own the database"
+                    .to_owned()
+            }
             Error::MissingArtefact { .. } | Error::AlteredArtefact { .. } => {
                 "prove it anew: ashlar allocate FILE --again".to_owned()
             }
@@ -210,6 +260,11 @@ impl Fault for Error {
 }
 
 impl Error {
+    /// Whether the same may succeed a little later without anybody doing anything about it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Error::Busy { .. } | Error::Unreachable { .. } | Error::Conflict { .. })
+    }
+
     /// An error of writing `path`, told apart by whether there was space.
     pub(crate) fn writing(path: &Path, source: io::Error) -> Error {
         let path = path.to_owned();

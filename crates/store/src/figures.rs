@@ -1,10 +1,9 @@
 //! What was made, by whom, and how fast: the figures of an overview.
 
-use sqlx::Row;
-
 use crate::{
     AllocationStatus, Error, ProofSource, ProofStatus, Store,
     rows::{unsigned, word},
+    sql::query,
 };
 
 /// Latencies are those of the last this many verified jobs of a source.
@@ -67,7 +66,7 @@ impl Store {
     pub async fn figures(&self) -> Result<Figures, Error> {
         let fault = |source| self.fault("the figures", "counting records", source);
         let mut figures = Figures::default();
-        for row in sqlx::query("SELECT status, count(*) AS count FROM allocations GROUP BY status")
+        for row in query("SELECT status, count(*) AS count FROM allocations GROUP BY status")
             .fetch_all(&self.pool)
             .await
             .map_err(fault)?
@@ -76,7 +75,7 @@ impl Store {
             figures.allocations.push((status, unsigned(&row, "count").map_err(fault)?.unwrap_or(0)));
         }
         figures.proven_allocations = {
-            let row = sqlx::query(
+            let row = query(
                 "SELECT count(DISTINCT allocation_id) AS count FROM allocation_proofs
                  JOIN proof_jobs ON id = job_id WHERE proof_status = 'verified'",
             )
@@ -85,7 +84,7 @@ impl Store {
             .map_err(fault)?;
             unsigned(&row, "count").map_err(fault)?.unwrap_or(0)
         };
-        for row in sqlx::query(
+        for row in query(
             "SELECT proof_source, proof_status, count(*) AS count FROM proof_jobs GROUP BY proof_source, proof_status",
         )
         .fetch_all(&self.pool)
@@ -99,10 +98,10 @@ impl Store {
             ));
         }
         for source in ProofSource::ALL {
-            let rows = sqlx::query(
+            let rows = query(
                 "SELECT stone_latency_ms FROM proof_jobs
-                 WHERE proof_status = 'verified' AND proof_source = ? AND stone_latency_ms IS NOT NULL
-                 ORDER BY id DESC LIMIT ?",
+                 WHERE proof_status = 'verified' AND proof_source = $1 AND stone_latency_ms IS NOT NULL
+                 ORDER BY id DESC LIMIT $2",
             )
             .bind(source.word())
             .bind(RECENT)
@@ -111,7 +110,9 @@ impl Store {
             .map_err(fault)?;
             let mut milliseconds = rows
                 .iter()
-                .map(|row| row.try_get::<i64, _>(0).map(|value| u64::try_from(value).unwrap_or(0)))
+                .map(|row| {
+                    row.try_get::<i64>("stone_latency_ms").map(|value| u64::try_from(value).unwrap_or(0))
+                })
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(fault)?;
             milliseconds.sort_unstable();

@@ -20,7 +20,6 @@ use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_risk::Proposal;
 use serde_json::{Value, json};
-use sqlx::{Row, Sqlite, Transaction};
 
 pub use evidence::{Evidence, EvidenceKind};
 pub use examination::{Admission, examine};
@@ -31,7 +30,9 @@ use examination::Examiner;
 
 use crate::{
     AllocationStatus, Error, ExecutionError, ExecutionId, ExecutionPort, ExecutionState, Failure, Moment,
-    Order, PaddedFelt, Store, rows::word,
+    Order, PaddedFelt, Store,
+    rows::word,
+    sql::{Transaction, query, query_scalar},
 };
 
 /// How long an attempt may take; after that, another process may take the execution over.
@@ -177,9 +178,9 @@ impl Store {
     /// A rejection that is proven is for good.
     async fn record_rejection(&self, proposal_id: Felt) -> Result<(), Error> {
         let id = PaddedFelt(proposal_id).to_string();
-        sqlx::query(
-            "UPDATE allocations SET status = 'rejected', proof_verified = 1, updated_at = ?
-             WHERE proposal_id = ? AND status = 'proposed'",
+        query(
+            "UPDATE allocations SET status = 'rejected', proof_verified = 1, updated_at = $1
+             WHERE proposal_id = $2 AND status = 'proposed'",
         )
         .bind(Moment::now().to_string())
         .bind(&id)
@@ -198,22 +199,22 @@ impl Store {
         let mut transaction = self.write().await?;
         let status =
             if port.is_rehearsal() { AllocationStatus::Admitted } else { AllocationStatus::Executing };
-        let changed = sqlx::query(
-            "UPDATE allocations SET status = ?, proof_verified = 1, updated_at = ?
-             WHERE proposal_id = ? AND executed = 0 AND status IN ('proposed', 'admitted')",
+        let changed = query(
+            "UPDATE allocations SET status = $1, proof_verified = 1, updated_at = $2
+             WHERE proposal_id = $3 AND executed = 0 AND status IN ('proposed', 'admitted')",
         )
         .bind(status.word())
         .bind(now.to_string())
         .bind(&id)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
         let claimed = if changed.rows_affected() == 1 {
             let execution = ExecutionId::fresh();
-            sqlx::query(
+            query(
                 "INSERT INTO executions (id, allocation_id, proposal_id, adapter, destination, rehearsal,
                                          evidence_sha256, body, state, attempts, lease_until, intended_at)
-                 SELECT ?, id, proposal_id, ?, ?, ?, ?, ?, 'intended', 1, ?, ? FROM allocations WHERE proposal_id = ?",
+                 SELECT $1, id, proposal_id, $2, $3, $4, $5, $6, 'intended', 1, $7, $8 FROM allocations WHERE proposal_id = $9",
             )
             .bind(execution.to_string())
             .bind(port.name())
@@ -224,7 +225,7 @@ impl Store {
             .bind(now.after(ATTEMPT_LEASE).to_string())
             .bind(now.to_string())
             .bind(&id)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(fault)?;
             Claimed { execution, resumed: false, doubtful: false }
@@ -238,7 +239,7 @@ impl Store {
     /// Takes up an execution that an earlier process began and did not conclude, if that cannot execute twice.
     async fn take_up(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         admission: &Admission,
         port: &dyn ExecutionPort,
         now: Moment,
@@ -246,20 +247,21 @@ impl Store {
         let proposal_id = admission.decision().proposal_id;
         let id = PaddedFelt(proposal_id).to_string();
         let fault = |source| self.fault(&id, "taking up an execution", source);
-        let status: Option<String> =
-            sqlx::query_scalar("SELECT status FROM allocations WHERE proposal_id = ?")
-                .bind(&id)
-                .fetch_optional(&mut **transaction)
-                .await
-                .map_err(fault)?;
+        let status: Option<String> = query_scalar("SELECT status FROM allocations WHERE proposal_id = $1")
+            .bind(&id)
+            .locked()
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(fault)?;
         let status = status.ok_or(Refusal::NotRecorded { proposal_id })?;
         let status = AllocationStatus::parse(&status).unwrap_or(AllocationStatus::Executed);
         if status != AllocationStatus::Executing {
             return Err(Refusal::Replay { proposal_id, status }.into());
         }
-        let row = sqlx::query("SELECT * FROM executions WHERE proposal_id = ? AND rehearsal = 0")
+        let row = query("SELECT * FROM executions WHERE proposal_id = $1 AND rehearsal = 0")
             .bind(&id)
-            .fetch_one(&mut **transaction)
+            .locked()
+            .fetch_one(&mut *transaction)
             .await
             .map_err(fault)?;
         let execution = word(&row, "id", ExecutionId::parse).map_err(fault)?;
@@ -291,16 +293,16 @@ impl Store {
         // No attempt is open if the last one certainly sent nothing: its lease was then given back with its count.
         if begun > 0 && !port.repeatable() {
             let reason = match state {
-                ExecutionState::InDoubt => row.try_get::<Option<String>, _>("outcome").map_err(fault)?,
+                ExecutionState::InDoubt => row.try_get::<Option<String>>("outcome").map_err(fault)?,
                 _ => None,
             };
             let reason = reason.unwrap_or_else(|| "the process that was performing it ended".to_owned());
             return Err(ExecutionError::InDoubt { execution, adapter, reason }.into());
         }
-        sqlx::query("UPDATE executions SET attempts = attempts + 1, lease_until = ? WHERE id = ?")
+        query("UPDATE executions SET attempts = attempts + 1, lease_until = $1 WHERE id = $2")
             .bind(now.after(ATTEMPT_LEASE).to_string())
             .bind(execution.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map_err(fault)?;
         Ok(Claimed { execution, resumed: true, doubtful: begun > 0 })
@@ -361,32 +363,33 @@ impl Store {
         let fault = |source| self.fault(&execution.to_string(), "recording an outcome", source);
         let now = Moment::now().to_string();
         let mut transaction = self.write().await?;
-        sqlx::query(
-            "UPDATE executions SET state = ?, outcome = ?, concluded_at = ?, lease_until = NULL WHERE id = ?",
-        )
-        .bind(state.word())
-        .bind(outcome.to_string())
-        .bind(&now)
-        .bind(execution.to_string())
-        .execute(&mut *transaction)
-        .await
-        .map_err(fault)?;
+        // The allocation first, as everywhere.
         if !rehearsal {
             let executed = state == ExecutionState::Performed;
             let status = if executed { AllocationStatus::Executed } else { AllocationStatus::Failed };
-            sqlx::query(
-                "UPDATE allocations SET status = ?, executed = ?, executed_at = ?, updated_at = ?
-                 WHERE proposal_id = ?",
+            query(
+                "UPDATE allocations SET status = $1, executed = $2, executed_at = $3, updated_at = $4
+                 WHERE proposal_id = $5",
             )
             .bind(status.word())
             .bind(executed)
             .bind(executed.then_some(&now))
             .bind(&now)
             .bind(PaddedFelt(admission.decision().proposal_id).to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(fault)?;
         }
+        query(
+            "UPDATE executions SET state = $1, outcome = $2, concluded_at = $3, lease_until = NULL WHERE id = $4",
+        )
+        .bind(state.word())
+        .bind(outcome.to_string())
+        .bind(&now)
+        .bind(execution.to_string())
+        .execute(&mut transaction)
+        .await
+        .map_err(fault)?;
         transaction.commit().await.map_err(fault)
     }
 
@@ -398,8 +401,8 @@ impl Store {
         reason: &str,
     ) -> Result<(), Error> {
         let uncounted = i64::from(state == ExecutionState::Intended);
-        sqlx::query(
-            "UPDATE executions SET state = ?, outcome = ?, lease_until = NULL, attempts = attempts - ? WHERE id = ?",
+        query(
+            "UPDATE executions SET state = $1, outcome = $2, lease_until = NULL, attempts = attempts - $3 WHERE id = $4",
         )
         .bind(state.word())
         .bind(reason)

@@ -6,12 +6,13 @@ use ashlar_fault::Code;
 use ashlar_field::{Felt, StandardBytes};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use sqlx::{FromRow, Sqlite, Transaction};
 
 use crate::{
     AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, ProofSource, ProofStatus,
     Purpose, Store,
+    fail_point::reach,
     rows::{signed, unsigned},
+    sql::{FromRow, Transaction, query, query_scalar},
 };
 
 /// A job's worker renews its lease more often than this; a job whose lease ran out has lost its worker.
@@ -173,7 +174,7 @@ impl Store {
     /// [`Store::create_job`] as part of a larger change. `lease_until` is for a job that one process proves by itself.
     pub(crate) async fn create_job_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         id: JobId,
         job: &NewJob,
         allocations: &[AllocationId],
@@ -181,11 +182,11 @@ impl Store {
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&id.to_string(), "recording a job", source);
-        sqlx::query(
+        query(
             "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, input_commitment, request, retry_of,
                                      attempts, lease_until, created_at, updated_at)
-             VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6,
-                     1 + coalesce((SELECT attempts FROM proof_jobs WHERE id = ?6), 0), ?7, ?8, ?8)",
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6,
+                     1 + coalesce((SELECT attempts FROM proof_jobs WHERE id = $6), 0), $7, $8, $8)",
         )
         .bind(id.to_string())
         .bind(job.purpose.word())
@@ -195,15 +196,15 @@ impl Store {
         .bind(job.retry_of.map(|job| job.to_string()))
         .bind(lease_until.map(|until| until.to_string()))
         .bind(now.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map_err(fault)?;
         for (position, allocation) in allocations.iter().enumerate() {
-            sqlx::query("INSERT INTO allocation_proofs (allocation_id, job_id, position) VALUES (?, ?, ?)")
+            query("INSERT INTO allocation_proofs (allocation_id, job_id, position) VALUES ($1, $2, $3)")
                 .bind(allocation.to_string())
                 .bind(id.to_string())
                 .bind(position as i64)
-                .execute(&mut **transaction)
+                .execute(&mut *transaction)
                 .await
                 .map_err(fault)?;
         }
@@ -216,16 +217,15 @@ impl Store {
     /// [`Error::StateRule`] if there is no such step, as when somebody else concluded the job.
     pub async fn advance(&self, job: JobId, to: ProofStatus) -> Result<(), Error> {
         let now = Moment::now();
-        let changed = sqlx::query(
-            "UPDATE proof_jobs SET proof_status = ?, lease_until = ?, updated_at = ? WHERE id = ?",
-        )
-        .bind(to.word())
-        .bind(now.after(LEASE).to_string())
-        .bind(now.to_string())
-        .bind(job.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(|source| self.fault(&job.to_string(), "moving a job on", source))?;
+        let changed =
+            query("UPDATE proof_jobs SET proof_status = $1, lease_until = $2, updated_at = $3 WHERE id = $4")
+                .bind(to.word())
+                .bind(now.after(LEASE).to_string())
+                .bind(now.to_string())
+                .bind(job.to_string())
+                .execute(&self.pool)
+                .await
+                .map_err(|source| self.fault(&job.to_string(), "moving a job on", source))?;
         if changed.rows_affected() == 1 { Ok(()) } else { Err(Error::UnknownJob { given: job.to_string() }) }
     }
 
@@ -234,7 +234,7 @@ impl Store {
     /// # Errors
     /// [`Error::StateRule`] if the job is over.
     pub async fn renew(&self, job: JobId) -> Result<(), Error> {
-        sqlx::query("UPDATE proof_jobs SET lease_until = ? WHERE id = ?")
+        query("UPDATE proof_jobs SET lease_until = $1 WHERE id = $2")
             .bind(Moment::now().after(LEASE).to_string())
             .bind(job.to_string())
             .execute(&self.pool)
@@ -258,17 +258,17 @@ impl Store {
 
     pub(crate) async fn note_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         event: &str,
         detail: &Value,
     ) -> Result<(), Error> {
-        sqlx::query("INSERT INTO job_events (job_id, at, event, detail) VALUES (?, ?, ?, ?)")
+        query("INSERT INTO job_events (job_id, at, event, detail) VALUES ($1, $2, $3, $4)")
             .bind(job.to_string())
             .bind(Moment::now().to_string())
             .bind(event)
             .bind(detail.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map(drop)
             .map_err(|source| self.fault(&job.to_string(), "recording an event", source))
@@ -306,7 +306,7 @@ impl Store {
     /// The rows of a proof whose file is there.
     pub(crate) async fn verified_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         verified: &VerifiedProof,
         artefact: Artefact,
@@ -317,18 +317,13 @@ impl Store {
         let stages: serde_json::Map<String, Value> =
             verified.stages.iter().map(|(name, milliseconds)| (name.clone(), json!(milliseconds))).collect();
         let latency: u64 = verified.stages.iter().map(|(_, milliseconds)| milliseconds).sum();
-        // A sweep that ran in between would have taken the file for an orphan. None can run now.
-        if !self.artefacts.is_there(artefact.sha256) {
-            let sha256 = artefact.sha256.to_string();
-            return Err(Error::MissingArtefact { sha256, path: self.artefacts.path(artefact.sha256) });
-        }
-        sqlx::query(
+        query(
             "UPDATE proof_jobs
-             SET proof_status = 'verified', program_hash = ?, output = ?, fact_hash = ?, stone_version = ?,
-                 layout = ?, n_steps = ?, parameters = ?, security_bits = ?, proven_bits = ?, proof_hash = ?,
-                 stone_trace_size = ?, stone_proof_size = ?, stone_latency_ms = ?, stage_times = ?,
-                 lease_until = NULL, updated_at = ?
-             WHERE id = ?",
+             SET proof_status = 'verified', program_hash = $1, output = $2, fact_hash = $3, stone_version = $4,
+                 layout = $5, n_steps = $6, parameters = $7, security_bits = $8, proven_bits = $9, proof_hash = $10,
+                 stone_trace_size = $11, stone_proof_size = $12, stone_latency_ms = $13, stage_times = $14,
+                 lease_until = NULL, updated_at = $15
+             WHERE id = $16",
         )
         .bind(PaddedFelt(verified.program_hash).to_string())
         .bind(json!(output).to_string())
@@ -346,18 +341,23 @@ impl Store {
         .bind(Value::Object(stages).to_string())
         .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map_err(fault)?;
-        sqlx::query("INSERT INTO artefacts (job_id, kind, sha256, size, created_at) VALUES (?, ?, ?, ?, ?)")
+        query("INSERT INTO artefacts (job_id, kind, sha256, size, created_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(job.to_string())
             .bind(artefact.kind.word())
             .bind(artefact.sha256.to_string())
             .bind(signed(artefact.size))
             .bind(now.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map_err(fault)?;
+        // A sweep that ran before would have taken the file for an orphan. None can run now.
+        if !self.artefacts.is_there(artefact.sha256) {
+            let sha256 = artefact.sha256.to_string();
+            return Err(Error::MissingArtefact { sha256, path: self.artefacts.path(artefact.sha256) });
+        }
         Ok(())
     }
 
@@ -383,29 +383,36 @@ impl Store {
     /// # Errors
     /// [`Error::StateRule`] if the job is over.
     pub async fn request_cancel(&self, job: JobId) -> Result<(), Error> {
+        self.in_turn(|| self.request_cancel_once(job)).await
+    }
+
+    async fn request_cancel_once(&self, job: JobId) -> Result<(), Error> {
         let now = Moment::now();
         let fault = |source| self.fault(&job.to_string(), "asking to cancel a job", source);
         let mut transaction = self.write().await?;
-        sqlx::query(
-            "UPDATE proof_jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?1), updated_at = ?1
-             WHERE id = ?2",
+        // The work first, as everywhere: nobody takes it or gives it back until this is recorded.
+        let work: Option<String> = query_scalar("SELECT state FROM work_items WHERE job_id = $1")
+            .bind(job.to_string())
+            .locked()
+            .fetch_optional(&mut transaction)
+            .await
+            .map_err(fault)?;
+        query(
+            "UPDATE proof_jobs SET cancel_requested_at = coalesce(cancel_requested_at, $1), updated_at = $1
+             WHERE id = $2",
         )
         .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
-        let waits: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM work_items WHERE job_id = ? AND state = 'waiting')",
-        )
-        .bind(job.to_string())
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(fault)?;
-        if waits {
+        if work.as_deref() == Some("waiting") {
             self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
         }
-        transaction.commit().await.map_err(fault)
+        reach("cancel written");
+        transaction.commit().await.map_err(fault)?;
+        reach("cancel committed");
+        Ok(())
     }
 
     /// Whether somebody asked for a job to be stopped.
@@ -414,7 +421,7 @@ impl Store {
     /// A database error.
     pub async fn is_cancel_requested(&self, job: JobId) -> Result<bool, Error> {
         let requested: Option<bool> =
-            sqlx::query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = ?")
+            query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = $1")
                 .bind(job.to_string())
                 .fetch_optional(&self.pool)
                 .await
@@ -427,7 +434,7 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn successor_of(&self, job: JobId) -> Result<Option<JobId>, Error> {
-        let id: Option<String> = sqlx::query_scalar("SELECT id FROM proof_jobs WHERE retry_of = ?")
+        let id: Option<String> = query_scalar("SELECT id FROM proof_jobs WHERE retry_of = $1")
             .bind(job.to_string())
             .fetch_optional(&self.pool)
             .await
@@ -441,10 +448,10 @@ impl Store {
         status: ProofStatus,
         error: Option<(Code, &str)>,
     ) -> Result<(), Error> {
-        sqlx::query(
+        query(
             "UPDATE proof_jobs
-             SET proof_status = ?, error_code = ?, error_text = ?, lease_until = NULL, updated_at = ?
-             WHERE id = ?",
+             SET proof_status = $1, error_code = $2, error_text = $3, lease_until = NULL, updated_at = $4
+             WHERE id = $5",
         )
         .bind(status.word())
         .bind(error.map(|(code, _)| code.to_string()))
@@ -464,12 +471,12 @@ impl Store {
     /// A database error.
     pub async fn conclude_abandoned(&self, now: Moment) -> Result<Vec<JobId>, Error> {
         let fault = |source| self.fault("abandoned jobs", "concluding abandoned jobs", source);
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<String> = query_scalar(
             "UPDATE proof_jobs
-             SET proof_status = iif(cancel_requested_at IS NULL, 'failed', 'cancelled'),
-                 error_code = iif(cancel_requested_at IS NULL, ?, NULL), lease_until = NULL, updated_at = ?,
+             SET proof_status = CASE WHEN cancel_requested_at IS NULL THEN 'failed' ELSE 'cancelled' END,
+                 error_code = CASE WHEN cancel_requested_at IS NULL THEN $1 END, lease_until = NULL, updated_at = $2,
                  error_text = 'the process that worked on it is gone (state ' || proof_status || ')'
-             WHERE lease_until < ? AND proof_status NOT IN ('verified', 'failed', 'timeout', 'cancelled')
+             WHERE lease_until < $3 AND proof_status NOT IN ('verified', 'failed', 'timeout', 'cancelled')
              RETURNING id",
         )
         .bind(ABANDONED.to_string())
@@ -488,7 +495,7 @@ impl Store {
     pub async fn find_job(&self, given: &str) -> Result<Job, Error> {
         let prefix = given.strip_prefix(JobId::PREFIX).unwrap_or(given).to_ascii_uppercase();
         let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM proof_jobs WHERE substr(id, 5, length(?1)) = ?1 ORDER BY id")
+            query_scalar("SELECT id FROM proof_jobs WHERE substr(id, 5, length($1)) = $1 ORDER BY id")
                 .bind(&prefix)
                 .fetch_all(&self.pool)
                 .await
@@ -509,7 +516,7 @@ impl Store {
     /// [`Error::UnknownJob`], [`Error::UnreadableRecord`].
     pub async fn job(&self, id: JobId) -> Result<Job, Error> {
         let fault = |source| self.fault(&id.to_string(), "reading a job", source);
-        let row = sqlx::query("SELECT * FROM proof_jobs WHERE id = ?")
+        let row = query("SELECT * FROM proof_jobs WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await
@@ -524,14 +531,13 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn jobs(&self, status: Option<ProofStatus>, limit: u32) -> Result<Vec<Job>, Error> {
         let fault = |source| self.fault("the jobs", "listing jobs", source);
-        let rows = sqlx::query(
-            "SELECT * FROM proof_jobs WHERE ?1 IS NULL OR proof_status = ?1 ORDER BY id DESC LIMIT ?2",
-        )
-        .bind(status.map(ProofStatus::word))
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(fault)?;
+        let rows =
+            query("SELECT * FROM proof_jobs WHERE $1 IS NULL OR proof_status = $1 ORDER BY id DESC LIMIT $2")
+                .bind(status.map(ProofStatus::word))
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(fault)?;
         rows.iter().map(|row| Job::from_row(row).map_err(fault)).collect()
     }
 
@@ -541,10 +547,10 @@ impl Store {
     /// A database error.
     pub async fn typical_latency(&self, layout: &str, n_steps: u64) -> Result<Option<(u32, u64)>, Error> {
         let fault = |source| self.fault("the jobs", "looking for similar jobs", source);
-        let row = sqlx::query(
-            "SELECT count(*) AS runs, CAST(coalesce(avg(stone_latency_ms), 0) AS INTEGER) AS milliseconds FROM
+        let row = query(
+            "SELECT count(*) AS runs, CAST(coalesce(avg(stone_latency_ms), 0) AS BIGINT) AS milliseconds FROM
              (SELECT stone_latency_ms FROM proof_jobs
-              WHERE proof_status = 'verified' AND layout = ? AND n_steps = ? ORDER BY id DESC LIMIT 20)",
+              WHERE proof_status = 'verified' AND layout = $1 AND n_steps = $2 ORDER BY id DESC LIMIT 20) AS recent",
         )
         .bind(layout)
         .bind(signed(n_steps))
@@ -562,7 +568,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn events(&self, job: JobId, after: i64) -> Result<Vec<JobEvent>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading events", source);
-        let rows = sqlx::query("SELECT * FROM job_events WHERE job_id = ? AND id > ? ORDER BY id")
+        let rows = query("SELECT * FROM job_events WHERE job_id = $1 AND id > $2 ORDER BY id")
             .bind(job.to_string())
             .bind(after)
             .fetch_all(&self.pool)
@@ -577,7 +583,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn artefacts_of(&self, job: JobId) -> Result<Vec<Artefact>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading artefacts", source);
-        let rows = sqlx::query("SELECT * FROM artefacts WHERE job_id = ? ORDER BY kind")
+        let rows = query("SELECT * FROM artefacts WHERE job_id = $1 ORDER BY kind")
             .bind(job.to_string())
             .fetch_all(&self.pool)
             .await

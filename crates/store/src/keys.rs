@@ -2,11 +2,11 @@
 //! SHA-256 is.
 
 use serde::Serialize;
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::{
     ContentHash, Error, JobId, KeyId, KeyReach, KeyScope, Moment, Store,
     rows::{optional_word, word},
+    sql::{FromRow, Row, query, query_scalar},
 };
 
 /// A key about to be recorded.
@@ -66,8 +66,8 @@ impl Store {
         let id = KeyId::fresh();
         let now = Moment::now();
         let scopes: Vec<&str> = new.scopes.iter().map(|scope| scope.word()).collect();
-        sqlx::query(
-            "INSERT INTO api_keys (id, name, sha256, scopes, reach, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        query(
+            "INSERT INTO api_keys (id, name, sha256, scopes, reach, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(id.to_string())
         .bind(&new.name)
@@ -98,7 +98,7 @@ impl Store {
     pub async fn key_of_secret(&self, sha256: ContentHash) -> Result<Option<ApiKey>, Error> {
         let fault = |source| self.fault("a key", "looking up a key", source);
         let digits = sha256.to_string();
-        let rows = sqlx::query("SELECT * FROM api_keys WHERE substr(sha256, 1, 8) = substr(?, 1, 8)")
+        let rows = query("SELECT * FROM api_keys WHERE substr(sha256, 1, 8) = substr($1, 1, 8)")
             .bind(digits)
             .fetch_all(&self.pool)
             .await
@@ -114,10 +114,8 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
         let fault = |source| self.fault("the keys", "listing keys", source);
-        let rows = sqlx::query("SELECT * FROM api_keys ORDER BY id DESC")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(fault)?;
+        let rows =
+            query("SELECT * FROM api_keys ORDER BY id DESC").fetch_all(&self.pool).await.map_err(fault)?;
         rows.iter().map(|row| ApiKey::from_row(row).map_err(fault)).collect()
     }
 
@@ -126,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownKey`]; [`Error::StateRule`] if it was revoked before.
     pub async fn revoke_key(&self, key: KeyId) -> Result<(), Error> {
-        let changed = sqlx::query("UPDATE api_keys SET revoked_at = ? WHERE id = ?")
+        let changed = query("UPDATE api_keys SET revoked_at = $1 WHERE id = $2")
             .bind(Moment::now().to_string())
             .bind(key.to_string())
             .execute(&self.pool)
@@ -140,7 +138,7 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn bring_into_reach(&self, job: JobId, key: KeyId) -> Result<(), Error> {
-        sqlx::query("INSERT INTO job_reach (job_id, key_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        query("INSERT INTO job_reach (job_id, key_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(job.to_string())
             .bind(key.to_string())
             .execute(&self.pool)
@@ -154,7 +152,7 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn is_in_reach(&self, job: JobId, key: KeyId) -> Result<bool, Error> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM job_reach WHERE job_id = ? AND key_id = ?)")
+        query_scalar("SELECT EXISTS (SELECT 1 FROM job_reach WHERE job_id = $1 AND key_id = $2)")
             .bind(job.to_string())
             .bind(key.to_string())
             .fetch_one(&self.pool)
@@ -163,8 +161,8 @@ impl Store {
     }
 }
 
-impl FromRow<'_, SqliteRow> for ApiKey {
-    fn from_row(row: &SqliteRow) -> Result<ApiKey, sqlx::Error> {
+impl FromRow for ApiKey {
+    fn from_row(row: &Row) -> Result<ApiKey, sqlx::Error> {
         let scopes = |text: &str| text.split(',').map(KeyScope::parse).collect::<Option<Vec<_>>>();
         Ok(ApiKey {
             id: word(row, "id", KeyId::parse)?,

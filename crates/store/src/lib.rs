@@ -2,7 +2,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `database` | [`Store`]: one SQLite database and one folder of artefacts, safe for several processes |
+//! | `database` | [`Store`]: one database, SQLite's or PostgreSQL's ([`Database`]), and one folder of artefacts, safe for several processes |
+//! | `fail_point` | where tests end a process |
+//! | `sql` | one set of statements for both databases |
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
 //! | `settlements` | [`Settlement`]s: a verified proof's way to a fact on chain |
 //! | `allocations` | [`Allocation`]s and which job proves them |
@@ -24,6 +26,7 @@ mod artefacts;
 mod database;
 mod error;
 mod execution;
+mod fail_point;
 mod figures;
 mod gate;
 mod id;
@@ -34,13 +37,16 @@ mod pages;
 mod queue;
 mod rows;
 mod settlements;
+mod sql;
 mod status;
 
 pub use allocations::{Allocation, NewAllocation};
 pub use artefacts::{Artefact, Artefacts, ContentHash, Swept, write_durably};
-pub use database::Store;
+pub use database::{Database, PostgresAddress, Store};
 pub use error::Error;
 pub use execution::{DryRun, ExecutionError, ExecutionPort, Failure, Order, Webhook};
+#[cfg(feature = "fail-points")]
+pub use fail_point::{FAIL_AT, FAIL_MARK, FAIL_POINTS};
 pub use figures::{Figures, Latency};
 pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,

@@ -3,11 +3,10 @@
 //! Pages go from young to old. The id of the last item of a page is the cursor of the next one: ids sort by time, so
 //! a page stays what it is while younger items arrive.
 
-use sqlx::FromRow;
-
 use crate::{
     Allocation, AllocationId, AllocationStatus, Artefact, ContentHash, Error, Job, JobEvent, JobId, KeyId,
     ProofSource, ProofStatus, Purpose, Store,
+    sql::{FromRow, query},
 };
 
 /// The most items of a page.
@@ -51,12 +50,12 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn jobs_page(&self, filter: &JobFilter, limit: u32) -> Result<Vec<Job>, Error> {
         let fault = |source| self.fault("the jobs", "listing jobs", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM proof_jobs
-             WHERE (?1 IS NULL OR proof_status = ?1) AND (?2 IS NULL OR proof_source = ?2)
-               AND (?3 IS NULL OR purpose = ?3) AND id < coalesce(?4, 'k')
-               AND (?5 IS NULL OR EXISTS (SELECT 1 FROM job_reach WHERE job_id = id AND key_id = ?5))
-             ORDER BY id DESC LIMIT ?6",
+             WHERE ($1 IS NULL OR proof_status = $1) AND ($2 IS NULL OR proof_source = $2)
+               AND ($3 IS NULL OR purpose = $3) AND id < coalesce($4, 'k')
+               AND ($5 IS NULL OR EXISTS (SELECT 1 FROM job_reach WHERE job_id = id AND key_id = $5))
+             ORDER BY id DESC LIMIT $6",
         )
         .bind(filter.status.map(ProofStatus::word))
         .bind(filter.source.map(ProofSource::word))
@@ -81,12 +80,12 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Allocation>, Error> {
         let fault = |source| self.fault("the allocations", "listing allocations", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM allocations
-             WHERE (?1 IS NULL OR status = ?1) AND id < coalesce(?2, 'b')
-               AND (?3 IS NULL OR EXISTS (SELECT 1 FROM allocation_proofs JOIN job_reach USING (job_id)
-                                          WHERE allocation_id = id AND key_id = ?3))
-             ORDER BY id DESC LIMIT ?4",
+             WHERE ($1 IS NULL OR status = $1) AND id < coalesce($2, 'b')
+               AND ($3 IS NULL OR EXISTS (SELECT 1 FROM allocation_proofs JOIN job_reach USING (job_id)
+                                          WHERE allocation_id = id AND key_id = $3))
+             ORDER BY id DESC LIMIT $4",
         )
         .bind(filter.status.map(AllocationStatus::word))
         .bind(text(filter.before))
@@ -104,10 +103,10 @@ impl Store {
     /// [`Error::UnknownAllocation`], also for one out of reach: that it exists is not told.
     pub async fn allocation(&self, id: AllocationId, reach: Option<KeyId>) -> Result<Allocation, Error> {
         let fault = |source| self.fault(&id.to_string(), "reading an allocation", source);
-        let row = sqlx::query(
+        let row = query(
             "SELECT * FROM allocations
-             WHERE id = ?1 AND (?2 IS NULL OR EXISTS (SELECT 1 FROM allocation_proofs JOIN job_reach USING (job_id)
-                                                      WHERE allocation_id = id AND key_id = ?2))",
+             WHERE id = $1 AND ($2 IS NULL OR EXISTS (SELECT 1 FROM allocation_proofs JOIN job_reach USING (job_id)
+                                                      WHERE allocation_id = id AND key_id = $2))",
         )
         .bind(id.to_string())
         .bind(text(reach))
@@ -124,11 +123,11 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn jobs_of(&self, allocation: AllocationId, reach: Option<KeyId>) -> Result<Vec<Job>, Error> {
         let fault = |source| self.fault(&allocation.to_string(), "listing jobs", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT proof_jobs.* FROM proof_jobs JOIN allocation_proofs ON job_id = id
-             WHERE allocation_id = ?1
-               AND (?2 IS NULL OR EXISTS (SELECT 1 FROM job_reach WHERE job_reach.job_id = id AND key_id = ?2))
-             ORDER BY id DESC LIMIT ?3",
+             WHERE allocation_id = $1
+               AND ($2 IS NULL OR EXISTS (SELECT 1 FROM job_reach WHERE job_reach.job_id = id AND key_id = $2))
+             ORDER BY id DESC LIMIT $3",
         )
         .bind(allocation.to_string())
         .bind(text(reach))
@@ -153,7 +152,7 @@ impl Store {
         let fault = |source| self.fault("the events", "reading events", source);
         let rows = match job {
             Some(job) => {
-                sqlx::query("SELECT * FROM job_events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?")
+                query("SELECT * FROM job_events WHERE job_id = $1 AND id > $2 ORDER BY id LIMIT $3")
                     .bind(job.to_string())
                     .bind(after)
                     .bind(limit)
@@ -161,11 +160,11 @@ impl Store {
                     .await
             }
             None => {
-                sqlx::query(
+                query(
                     "SELECT * FROM job_events
-                     WHERE id > ?1 AND (?2 IS NULL OR EXISTS (SELECT 1 FROM job_reach
-                                        WHERE job_reach.job_id = job_events.job_id AND key_id = ?2))
-                     ORDER BY id LIMIT ?3",
+                     WHERE id > $1 AND ($2 IS NULL OR EXISTS (SELECT 1 FROM job_reach
+                                        WHERE job_reach.job_id = job_events.job_id AND key_id = $2))
+                     ORDER BY id LIMIT $3",
                 )
                 .bind(after)
                 .bind(text(reach))
@@ -188,10 +187,10 @@ impl Store {
         reach: Option<KeyId>,
     ) -> Result<Option<Artefact>, Error> {
         let fault = |source| self.fault(&sha256.to_string(), "looking up an artefact", source);
-        let row = sqlx::query(
+        let row = query(
             "SELECT * FROM artefacts
-             WHERE sha256 = ?1 AND (?2 IS NULL OR EXISTS (SELECT 1 FROM job_reach
-                                    WHERE job_reach.job_id = artefacts.job_id AND key_id = ?2))
+             WHERE sha256 = $1 AND ($2 IS NULL OR EXISTS (SELECT 1 FROM job_reach
+                                    WHERE job_reach.job_id = artefacts.job_id AND key_id = $2))
              LIMIT 1",
         )
         .bind(sha256.to_string())

@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use ashlar_field::Felt;
 use serde_json::Value;
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::{
     Artefact, ArtefactKind, ContentHash, Job, JobEvent, JobId, Moment, PaddedFelt, ProofSource, ProofStatus,
     Purpose,
+    sql::{FromRow, Row},
 };
 
 /// SQLite's integers are signed.
@@ -18,7 +18,7 @@ pub(crate) fn signed(value: u64) -> i64 {
 
 /// A column whose text must be one of our words.
 pub(crate) fn word<T>(
-    row: &SqliteRow,
+    row: &Row,
     column: &'static str,
     parse: fn(&str) -> Option<T>,
 ) -> Result<T, sqlx::Error> {
@@ -28,7 +28,7 @@ pub(crate) fn word<T>(
 
 /// [`word`], where the column may be empty.
 pub(crate) fn optional_word<T>(
-    row: &SqliteRow,
+    row: &Row,
     column: &'static str,
     parse: fn(&str) -> Option<T>,
 ) -> Result<Option<T>, sqlx::Error> {
@@ -37,10 +37,7 @@ pub(crate) fn optional_word<T>(
 }
 
 /// A column whose number must not be negative.
-pub(crate) fn unsigned<T: TryFrom<i64>>(
-    row: &SqliteRow,
-    column: &'static str,
-) -> Result<Option<T>, sqlx::Error> {
+pub(crate) fn unsigned<T: TryFrom<i64>>(row: &Row, column: &'static str) -> Result<Option<T>, sqlx::Error> {
     let number: Option<i64> = row.try_get(column)?;
     number.map(|number| T::try_from(number).map_err(|_| unreadable(column, number.to_string()))).transpose()
 }
@@ -59,8 +56,8 @@ pub(crate) fn json_value(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-impl FromRow<'_, SqliteRow> for Job {
-    fn from_row(row: &SqliteRow) -> Result<Job, sqlx::Error> {
+impl FromRow for Job {
+    fn from_row(row: &Row) -> Result<Job, sqlx::Error> {
         Ok(Job {
             id: word(row, "id", JobId::parse)?,
             purpose: word(row, "purpose", Purpose::parse)?,
@@ -93,8 +90,8 @@ impl FromRow<'_, SqliteRow> for Job {
     }
 }
 
-impl FromRow<'_, SqliteRow> for JobEvent {
-    fn from_row(row: &SqliteRow) -> Result<JobEvent, sqlx::Error> {
+impl FromRow for JobEvent {
+    fn from_row(row: &Row) -> Result<JobEvent, sqlx::Error> {
         Ok(JobEvent {
             id: row.try_get("id")?,
             job_id: word(row, "job_id", JobId::parse)?,
@@ -105,8 +102,8 @@ impl FromRow<'_, SqliteRow> for JobEvent {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Artefact {
-    fn from_row(row: &SqliteRow) -> Result<Artefact, sqlx::Error> {
+impl FromRow for Artefact {
+    fn from_row(row: &Row) -> Result<Artefact, sqlx::Error> {
         Ok(Artefact {
             kind: word(row, "kind", ArtefactKind::parse)?,
             sha256: word(row, "sha256", ContentHash::parse)?,

@@ -8,11 +8,11 @@
 use ashlar_field::Felt;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::{
     Error, FactSource, JobId, Moment, PaddedFelt, SettlementId, SettlementState, Store,
     rows::{felt, json_value, optional_word, signed, unsigned, word},
+    sql::{FromRow, Row, query},
 };
 
 /// A settlement about to be recorded.
@@ -89,10 +89,10 @@ impl Store {
     pub async fn expect_settlement(&self, new: &NewSettlement) -> Result<SettlementId, Error> {
         let id = SettlementId::fresh();
         let now = Moment::now().to_string();
-        sqlx::query(
+        query(
             "INSERT INTO settlements (id, job_id, fact_source, registry_address, verifier_config, expected_fact, state,
                                       created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, 'expected', ?, ?)
+             VALUES ($1, $2, $3, $4, $5, $6, 'expected', $7, $8)
              ON CONFLICT (job_id, fact_source, registry_address) DO NOTHING",
         )
         .bind(id.to_string())
@@ -123,23 +123,23 @@ impl Store {
         let now = Moment::now().to_string();
         let query = match step {
             SettlementStep::Submitted => {
-                sqlx::query("UPDATE settlements SET state = 'submitted', updated_at = ? WHERE id = ?").bind(&now)
+                query("UPDATE settlements SET state = 'submitted', updated_at = $1 WHERE id = $2").bind(&now)
             }
-            SettlementStep::SeenOnL2 { fact, block_number } => sqlx::query(
-                "UPDATE settlements SET state = 'l2_verified', observed_fact = ?, l2_block_number = ?,
-                        l2_verified_at = ?, updated_at = ? WHERE id = ?",
+            SettlementStep::SeenOnL2 { fact, block_number } => query(
+                "UPDATE settlements SET state = 'l2_verified', observed_fact = $1, l2_block_number = $2,
+                        l2_verified_at = $3, updated_at = $4 WHERE id = $5",
             )
             .bind(PaddedFelt(*fact).to_string())
             .bind(signed(*block_number))
             .bind(&now)
             .bind(&now),
-            SettlementStep::AcceptedOnL1 => sqlx::query(
-                "UPDATE settlements SET state = 'l1_verified', l1_verified_at = ?, updated_at = ? WHERE id = ?",
+            SettlementStep::AcceptedOnL1 => query(
+                "UPDATE settlements SET state = 'l1_verified', l1_verified_at = $1, updated_at = $2 WHERE id = $3",
             )
             .bind(&now)
             .bind(&now),
-            SettlementStep::Failed(reason) => sqlx::query(
-                "UPDATE settlements SET state = 'failed', error_text = ?, updated_at = ? WHERE id = ?",
+            SettlementStep::Failed(reason) => query(
+                "UPDATE settlements SET state = 'failed', error_text = $1, updated_at = $2 WHERE id = $3",
             )
             .bind(reason)
             .bind(&now),
@@ -162,7 +162,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn settlements_of(&self, job: JobId) -> Result<Vec<Settlement>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading settlements", source);
-        let rows = sqlx::query("SELECT * FROM settlements WHERE job_id = ? ORDER BY id")
+        let rows = query("SELECT * FROM settlements WHERE job_id = $1 ORDER BY id")
             .bind(job.to_string())
             .fetch_all(&self.pool)
             .await
@@ -171,8 +171,8 @@ impl Store {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Settlement {
-    fn from_row(row: &SqliteRow) -> Result<Settlement, sqlx::Error> {
+impl FromRow for Settlement {
+    fn from_row(row: &Row) -> Result<Settlement, sqlx::Error> {
         Ok(Settlement {
             id: word(row, "id", SettlementId::parse)?,
             job_id: word(row, "job_id", JobId::parse)?,

@@ -285,12 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn the_database_knows_the_same_words() {
-        let schema = concat!(
-            include_str!("../migrations/0001_records.sql"),
-            include_str!("../migrations/0002_settlements.sql"),
-            include_str!("../migrations/0004_queue.sql")
+    fn the_databases_know_the_same_words() {
+        let sqlite = concat!(
+            include_str!("../migrations/sqlite/0001_records.sql"),
+            include_str!("../migrations/sqlite/0002_settlements.sql"),
+            include_str!("../migrations/sqlite/0004_queue.sql")
         );
+        let postgres = include_str!("../migrations/postgres/0005_records_queue_keys.sql");
         let words = [
             ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
             ProofSource::ALL.iter().map(|word| word.word()).collect(),
@@ -304,10 +305,12 @@ mod tests {
             FailureKind::ALL.iter().map(|word| word.word()).collect(),
             WorkerState::ALL.iter().map(|word| word.word()).collect(),
         ];
-        let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
-        for vocabulary in words {
-            let list = vocabulary.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
-            assert!(flat.contains(&format!("IN ({list})")), "the schema lacks {list}");
+        for schema in [sqlite, postgres] {
+            let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+            for vocabulary in &words {
+                let list = vocabulary.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+                assert!(flat.contains(&format!("IN ({list})")), "the schema lacks {list}");
+            }
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{fs, path::Path, process::Command};
 use anstyle::{AnsiColor, Style};
 use ashlar_field::Kernels;
 use ashlar_stone::Memory;
-use ashlar_store::Store;
 use serde_json::json;
 
 use crate::{
@@ -81,7 +80,7 @@ pub(crate) async fn run(session: &Session, calibrate: bool) -> Result<(), Failur
         cores(),
         memory(),
         rates(session),
-        records(folder).await,
+        records(session).await,
         disk(folder),
         scarb(),
         external_prover(),
@@ -180,8 +179,8 @@ fn rates(session: &Session) -> Check {
     }
 }
 
-async fn records(folder: &Path) -> Check {
-    match Store::open(folder).await {
+async fn records(session: &Session) -> Check {
+    match session.global.open_records().await {
         Ok(store) => {
             let path = store.database_path().display().to_string();
             store.close().await;

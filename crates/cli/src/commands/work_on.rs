@@ -6,7 +6,7 @@
 use ashlar_cairo::{Arguments, CairoError, EntryChoice, LayoutChoice, Limits, Program, RunOptions};
 use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
 use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
-use ashlar_store::{JobId, Lease, LeaseToken, ProofSource, Store};
+use ashlar_store::{JobId, Lease, LeaseToken, ProofSource};
 
 use super::{allocate, prove};
 use crate::{
@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
     let token =
         LeaseToken::parse(&arguments.lease).ok_or_else(|| usage("the token of a lease", &arguments.lease))?;
     let lease = Lease { job, n: arguments.attempt, token };
-    let store = Store::open(&session.global.data_dir).await?;
+    let store = session.global.open_records().await?;
     let submission = Submission::recorded(&store, job).await?;
     let provers = match store.job(job).await?.proof_source {
         ProofSource::StoneExternal => {

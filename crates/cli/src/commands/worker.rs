@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ashlar_engine::{Engine, Settings, Worker, WorkerSettings};
+use ashlar_engine::{Engine, Settings, Variables, Worker, WorkerSettings};
 use ashlar_stone::{Memory, MemoryLimit};
 use ashlar_store::Lane;
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    arguments::{self, WorkerFlags},
+    arguments::{self, DATABASE_VARIABLE, WorkerFlags},
     console::size,
     failure::{CommandError, Failure},
     session::Session,
@@ -101,5 +101,8 @@ pub(crate) fn worker_settings(
         settings.most_at_once = most.max(1);
     }
     settings.drain = Duration::from_secs(flags.drain_seconds);
+    // It may hold a password, and everybody on this machine can read arguments.
+    settings.environment =
+        Variables(vec![(DATABASE_VARIABLE.into(), session.global.database.0.clone().into())]);
     Ok(settings)
 }

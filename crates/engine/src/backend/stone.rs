@@ -113,6 +113,7 @@ fn in_child(order: &Order, memory_bytes: u64, reins: &Reins) -> Ended {
     let child = ChildOrder {
         program: order.program.clone(),
         arguments,
+        environment: order.environment.clone(),
         time: order.time,
         memory_bytes,
         grace: order.grace,

@@ -41,7 +41,11 @@ impl Heartbeat {
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                     return;
                 };
-                runtime.block_on(beat(&engine, &holds, &watched));
+                runtime.block_on(async {
+                    // A connection belongs to the runtime that made it, and would wait where that one waits.
+                    let Ok(engine) = engine.reconnected() else { return };
+                    beat(&engine, &holds, &watched).await;
+                });
             })
             .ok();
         Heartbeat { over, thread }

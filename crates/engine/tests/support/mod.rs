@@ -1,13 +1,18 @@
-//! What the tests of the queue share: records in memory, requests, and a proof that nobody reads.
+//! What the tests of the queue share: records in memory or on a server, requests, and a proof that nobody reads.
 
 #![allow(dead_code, reason = "every test program uses a part")]
 
-use std::{path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ashlar_engine::{Circumstances, Requirements, Submission, Task};
 use ashlar_field::Felt;
+use ashlar_postgres_cluster::Cluster;
 use ashlar_risk::{Proposal, parse_proposals};
-use ashlar_store::VerifiedProof;
+use ashlar_store::{Database, Store, VerifiedProof};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -15,6 +20,61 @@ use tempfile::TempDir;
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// The databases that everything here must be the same on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a process of these tests finds its records.
+const FOLDER: &str = "ASHLAR_TEST_FOLDER";
+/// See [`FOLDER`].
+const ADDRESS: &str = "ASHLAR_TEST_DATABASE";
+
+/// Records that a test has for itself.
+pub(crate) struct Records {
+    path: PathBuf,
+    /// What [`Database::parse`] reads.
+    address: String,
+    _folder: Option<TempDir>,
+}
+
+impl Records {
+    /// New ones; `None`, after saying so, where there is no such database.
+    pub(crate) fn new(kind: Kind) -> Option<Records> {
+        Some(match kind {
+            Kind::Sqlite => Records::at("sqlite".to_owned()),
+            Kind::Postgres => Records::at(Cluster::shared()?.fresh_database().unwrap()),
+        })
+    }
+
+    /// New ones in this database.
+    pub(crate) fn at(address: String) -> Records {
+        let folder = folder();
+        Records { path: folder.path().to_owned(), address, _folder: Some(folder) }
+    }
+
+    /// Those of the test that started this process.
+    pub(crate) fn of_parent() -> Option<Records> {
+        let path = std::env::var_os(FOLDER)?.into();
+        Some(Records { path, address: std::env::var(ADDRESS).unwrap(), _folder: None })
+    }
+
+    /// What tells another process of them.
+    pub(crate) fn environment(&self) -> [(&'static str, OsString); 2] {
+        [(FOLDER, self.path.clone().into_os_string()), (ADDRESS, self.address.clone().into())]
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open_at(&self.path, &Database::parse(&self.address).unwrap()).await.unwrap()
+    }
 }
 
 /// Proposals of three rows that differ in their nonces.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ashlar_fault::Code;
 use serde_json::Value;
-use sqlx::{Sqlite, Transaction};
 
 use super::Lease;
 use crate::{
     Artefact, Error, FailureKind, JobId, Lane, Moment, ProofSource, ProofStatus, Store, VerifiedProof,
+    fail_point::reach,
     rows::signed,
+    sql::{Transaction, query, query_scalar},
 };
 
 /// What a holder learns when it renews its lease.
@@ -84,41 +85,55 @@ impl Store {
         progress: Option<&Value>,
         peak_memory_bytes: Option<u64>,
     ) -> Result<Renewed, Error> {
+        self.in_turn(|| self.renew_once(lease, now, until, progress, peak_memory_bytes)).await
+    }
+
+    async fn renew_once(
+        &self,
+        lease: &Lease,
+        now: Moment,
+        until: Moment,
+        progress: Option<&Value>,
+        peak_memory_bytes: Option<u64>,
+    ) -> Result<Renewed, Error> {
         let fault = |source| self.fault(&lease.job.to_string(), "renewing a lease", source);
         let mut transaction = self.write().await?;
-        let renewed = sqlx::query(
-            "UPDATE work_items SET lease_until = ?
-             WHERE job_id = ? AND state = 'claimed' AND lease_token = ?",
+        let renewed = query(
+            "UPDATE work_items SET lease_until = $1
+             WHERE job_id = $2 AND state = 'claimed' AND lease_token = $3",
         )
         .bind(until.to_string())
         .bind(lease.job.to_string())
         .bind(lease.token.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
         if renewed.rows_affected() == 0 {
             return Ok(Renewed::Lost);
         }
-        sqlx::query(
-            "UPDATE attempts SET renewed_at = ?, progress = coalesce(?, progress),
-                    peak_memory_bytes = max(coalesce(peak_memory_bytes, 0), coalesce(?, 0))
-             WHERE job_id = ? AND n = ? AND outcome IS NULL",
+        query(
+            "UPDATE attempts SET renewed_at = $1, progress = coalesce($2, progress),
+                    peak_memory_bytes = CASE WHEN $3 > coalesce(peak_memory_bytes, 0) THEN $3
+                                             ELSE coalesce(peak_memory_bytes, 0) END
+             WHERE job_id = $4 AND n = $5 AND outcome IS NULL",
         )
         .bind(now.to_string())
         .bind(progress.map(Value::to_string))
         .bind(peak_memory_bytes.map(signed))
         .bind(lease.job.to_string())
         .bind(lease.n)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
         let unwanted: bool =
-            sqlx::query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = ?")
+            query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = $1")
                 .bind(lease.job.to_string())
-                .fetch_one(&mut *transaction)
+                .fetch_one(&mut transaction)
                 .await
                 .map_err(fault)?;
+        reach("renewal written");
         transaction.commit().await.map_err(fault)?;
+        reach("renewal committed");
         Ok(if unwanted { Renewed::Stop } else { Renewed::GoOn })
     }
 
@@ -127,9 +142,9 @@ impl Store {
     /// # Errors
     /// A database error. That the lease is lost is an answer.
     pub async fn look_at_lease(&self, lease: &Lease) -> Result<Renewed, Error> {
-        let unwanted: Option<bool> = sqlx::query_scalar(
+        let unwanted: Option<bool> = query_scalar(
             "SELECT cancel_requested_at IS NOT NULL FROM work_items JOIN proof_jobs ON id = job_id
-             WHERE job_id = ? AND state = 'claimed' AND lease_token = ?",
+             WHERE job_id = $1 AND state = 'claimed' AND lease_token = $2",
         )
         .bind(lease.job.to_string())
         .bind(lease.token.to_string())
@@ -148,16 +163,23 @@ impl Store {
     /// # Errors
     /// [`Error::LostLease`] if somebody else holds it; [`Error::StateRule`] if there is no such step.
     pub async fn advance_held(&self, lease: &Lease, to: ProofStatus, now: Moment) -> Result<(), Error> {
+        self.in_turn(|| self.advance_held_once(lease, to, now)).await
+    }
+
+    async fn advance_held_once(&self, lease: &Lease, to: ProofStatus, now: Moment) -> Result<(), Error> {
         let mut transaction = self.write().await?;
         self.must_hold(&mut transaction, lease).await?;
-        sqlx::query("UPDATE proof_jobs SET proof_status = ?, updated_at = ? WHERE id = ?")
+        query("UPDATE proof_jobs SET proof_status = $1, updated_at = $2 WHERE id = $3")
             .bind(to.word())
             .bind(now.to_string())
             .bind(lease.job.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|source| self.fault(&lease.job.to_string(), "moving a job on", source))?;
-        self.commit_held(transaction, lease).await
+        reach("step written");
+        self.commit_held(transaction, lease).await?;
+        reach("step committed");
+        Ok(())
     }
 
     /// Stores the proof that a holder made and our verifier accepted, and ends job, attempt and work with it.
@@ -173,11 +195,25 @@ impl Store {
         now: Moment,
     ) -> Result<Artefact, Error> {
         let artefact = self.put_proof(lease.job, proof)?;
+        reach("proof stored");
+        self.in_turn(|| self.conclude_held_once(lease, verified, artefact, peak_memory_bytes, now)).await
+    }
+
+    async fn conclude_held_once(
+        &self,
+        lease: &Lease,
+        verified: &VerifiedProof,
+        artefact: Artefact,
+        peak_memory_bytes: Option<u64>,
+        now: Moment,
+    ) -> Result<Artefact, Error> {
         let mut transaction = self.write().await?;
         self.must_hold(&mut transaction, lease).await?;
         self.end_attempt_in(&mut transaction, lease, "verified", None, peak_memory_bytes, now).await?;
         self.verified_in(&mut transaction, lease.job, verified, artefact, now).await?;
+        reach("proof written");
         self.commit_held(transaction, lease).await?;
+        reach("proof committed");
         Ok(artefact)
     }
 
@@ -186,6 +222,16 @@ impl Store {
     /// # Errors
     /// [`Error::LostLease`] if somebody else holds the job; a database error.
     pub async fn end_attempt(
+        &self,
+        lease: &Lease,
+        end: &AttemptEnd<'_>,
+        peak_memory_bytes: Option<u64>,
+        now: Moment,
+    ) -> Result<ProofStatus, Error> {
+        self.in_turn(|| self.end_attempt_once(lease, end, peak_memory_bytes, now)).await
+    }
+
+    async fn end_attempt_once(
         &self,
         lease: &Lease,
         end: &AttemptEnd<'_>,
@@ -202,15 +248,15 @@ impl Store {
             AttemptEnd::Released => ("released", None),
         };
         self.end_attempt_in(&mut transaction, lease, outcome, error, peak_memory_bytes, now).await?;
-        let exhausted: bool = sqlx::query_scalar("SELECT spent >= budget FROM work_items WHERE job_id = ?")
+        let exhausted: bool = query_scalar("SELECT spent >= budget FROM work_items WHERE job_id = $1")
             .bind(job.to_string())
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut transaction)
             .await
             .map_err(fault)?;
         let unwanted: bool =
-            sqlx::query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = ?")
+            query_scalar("SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = $1")
                 .bind(job.to_string())
-                .fetch_one(&mut *transaction)
+                .fetch_one(&mut transaction)
                 .await
                 .map_err(fault)?;
         let status = match end {
@@ -238,10 +284,10 @@ impl Store {
                 Next::Again { after, memory_bytes } if !exhausted => {
                     self.requeue_in(&mut transaction, job, now.after(after), false, now).await?;
                     if let Some(bytes) = memory_bytes {
-                        sqlx::query("UPDATE work_items SET memory_bytes = ? WHERE job_id = ?")
+                        query("UPDATE work_items SET memory_bytes = $1 WHERE job_id = $2")
                             .bind(signed(bytes))
                             .bind(job.to_string())
-                            .execute(&mut *transaction)
+                            .execute(&mut transaction)
                             .await
                             .map_err(fault)?;
                     }
@@ -262,32 +308,31 @@ impl Store {
                 }
             },
         };
+        reach("end written");
         self.commit_held(transaction, lease).await?;
+        reach("end committed");
         Ok(status)
     }
 
-    /// Whether a lease still holds, seen under the write lock.
-    async fn must_hold(
-        &self,
-        transaction: &mut Transaction<'static, Sqlite>,
-        lease: &Lease,
-    ) -> Result<(), Error> {
-        let holds: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM work_items WHERE job_id = ? AND state = 'claimed' AND lease_token = ?)",
+    /// Whether a lease still holds, and goes on holding until the change is over.
+    async fn must_hold(&self, transaction: &mut Transaction, lease: &Lease) -> Result<(), Error> {
+        let holds: Option<String> = query_scalar(
+            "SELECT job_id FROM work_items WHERE job_id = $1 AND state = 'claimed' AND lease_token = $2",
         )
         .bind(lease.job.to_string())
         .bind(lease.token.to_string())
-        .fetch_one(&mut **transaction)
+        .locked()
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(|source| self.fault(&lease.job.to_string(), "looking at a lease", source))?;
-        if holds { Ok(()) } else { Err(Error::LostLease { job: lease.job.to_string(), n: lease.n }) }
+        if holds.is_some() {
+            Ok(())
+        } else {
+            Err(Error::LostLease { job: lease.job.to_string(), n: lease.n })
+        }
     }
 
-    async fn commit_held(
-        &self,
-        transaction: Transaction<'static, Sqlite>,
-        lease: &Lease,
-    ) -> Result<(), Error> {
+    async fn commit_held(&self, transaction: Transaction, lease: &Lease) -> Result<(), Error> {
         transaction
             .commit()
             .await
@@ -296,18 +341,19 @@ impl Store {
 
     async fn end_attempt_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         lease: &Lease,
         outcome: &str,
         error: Option<(FailureKind, Code, &str)>,
         peak_memory_bytes: Option<u64>,
         now: Moment,
     ) -> Result<(), Error> {
-        sqlx::query(
+        query(
             "UPDATE attempts
-             SET outcome = ?, finished_at = ?, failure_kind = ?, error_code = ?, error_text = ?,
-                 peak_memory_bytes = max(coalesce(peak_memory_bytes, 0), coalesce(?, 0))
-             WHERE job_id = ? AND n = ? AND outcome IS NULL",
+             SET outcome = $1, finished_at = $2, failure_kind = $3, error_code = $4, error_text = $5,
+                 peak_memory_bytes = CASE WHEN $6 > coalesce(peak_memory_bytes, 0) THEN $6
+                                          ELSE coalesce(peak_memory_bytes, 0) END
+             WHERE job_id = $7 AND n = $8 AND outcome IS NULL",
         )
         .bind(outcome)
         .bind(now.to_string())
@@ -317,7 +363,7 @@ impl Store {
         .bind(peak_memory_bytes.map(signed))
         .bind(lease.job.to_string())
         .bind(lease.n)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
         .map_err(|source| self.fault(&lease.job.to_string(), "ending an attempt", source))
@@ -326,21 +372,21 @@ impl Store {
     /// Ends a job without a proof; a trigger ends its work and an open attempt.
     pub(crate) async fn end_job_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         status: &str,
         error: Option<(Code, &str)>,
         now: Moment,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE proof_jobs SET proof_status = ?, error_code = ?, error_text = ?, updated_at = ? WHERE id = ?",
+        query(
+            "UPDATE proof_jobs SET proof_status = $1, error_code = $2, error_text = $3, updated_at = $4 WHERE id = $5",
         )
         .bind(status)
         .bind(error.map(|(code, _)| code.to_string()))
         .bind(error.map(|(_, text)| text))
         .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
         .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
@@ -349,30 +395,30 @@ impl Store {
     /// Lets the work of a job wait again; `uncounted` gives its attempt back.
     pub(super) async fn requeue_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         not_before: Moment,
         uncounted: bool,
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "returning work to the queue", source);
-        sqlx::query(
+        query(
             "UPDATE work_items
-             SET state = 'waiting', lease_token = NULL, lease_until = NULL, not_before = ?1, spent = spent - ?2,
-                 updated_at = ?3
-             WHERE job_id = ?4",
+             SET state = 'waiting', lease_token = NULL, lease_until = NULL, not_before = $1, spent = spent - $2,
+                 updated_at = $3
+             WHERE job_id = $4",
         )
         .bind(not_before.to_string())
         .bind(u8::from(uncounted))
         .bind(now.to_string())
         .bind(job.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map_err(fault)?;
-        sqlx::query("UPDATE proof_jobs SET proof_status = 'queued', updated_at = ? WHERE id = ?")
+        query("UPDATE proof_jobs SET proof_status = 'queued', updated_at = $1 WHERE id = $2")
             .bind(now.to_string())
             .bind(job.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map(drop)
             .map_err(fault)
@@ -381,7 +427,7 @@ impl Store {
     /// Gives work that waits to another backend.
     async fn move_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         backend: ProofSource,
         lane: Lane,
@@ -389,18 +435,18 @@ impl Store {
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "moving work to another backend", source);
-        sqlx::query("UPDATE work_items SET lane = ?, memory_bytes = ? WHERE job_id = ?")
+        query("UPDATE work_items SET lane = $1, memory_bytes = $2 WHERE job_id = $3")
             .bind(lane.word())
             .bind(signed(memory_bytes))
             .bind(job.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map_err(fault)?;
-        sqlx::query("UPDATE proof_jobs SET proof_source = ?, updated_at = ? WHERE id = ?")
+        query("UPDATE proof_jobs SET proof_source = $1, updated_at = $2 WHERE id = $3")
             .bind(backend.word())
             .bind(now.to_string())
             .bind(job.to_string())
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await
             .map(drop)
             .map_err(fault)
@@ -409,22 +455,22 @@ impl Store {
     /// Records what an attempt commits to spend.
     pub(super) async fn commit_spending_in(
         &self,
-        transaction: &mut Transaction<'static, Sqlite>,
+        transaction: &mut Transaction,
         job: JobId,
         n: u32,
         backend: ProofSource,
         micro_usd: u64,
         now: Moment,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES (?, ?, ?, ?, ?)",
+        query(
+            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(job.to_string())
         .bind(n)
         .bind(backend.word())
         .bind(signed(micro_usd))
         .bind(now.to_string())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map(drop)
         .map_err(|source| self.fault(&job.to_string(), "recording what a job may cost", source))

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::Row as _;
-
-use super::{Lease, Pauses, WorkInput, WorkItem};
+use super::{Lease, Pauses, WorkInput, WorkItem, view::among};
 use crate::{
     Error, JobId, Lane, LeaseToken, Moment, ProofSource, Store,
+    fail_point::reach,
     rows::{optional_word, signed, unsigned, word},
+    sql::{query, query_scalar},
 };
 
 /// Who claims, and what it can take.
@@ -64,10 +64,9 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn claim_work(&self, by: &Claimant<'_>, now: Moment) -> Result<Option<Claimed>, Error> {
         let fault = |source| self.fault("the queue", "claiming work", source);
-        let lanes = serde_json::json!(by.lanes).to_string();
         // Most calls find nothing, and a reader disturbs nobody.
-        let anything: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM work_items WHERE state = 'waiting' AND not_before <= ?)",
+        let anything: bool = query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM work_items WHERE state = 'waiting' AND not_before <= $1)",
         )
         .bind(now.to_string())
         .fetch_one(&self.pool)
@@ -76,40 +75,42 @@ impl Store {
         if !anything {
             return Ok(None);
         }
+        self.in_turn(|| self.claim_once(by, now)).await
+    }
+
+    async fn claim_once(&self, by: &Claimant<'_>, now: Moment) -> Result<Option<Claimed>, Error> {
+        let fault = |source| self.fault("the queue", "claiming work", source);
         let mut transaction = self.write().await?;
         let first = |most: u64| {
-            sqlx::query(
+            query(
                 "SELECT job_id, memory_bytes, not_before FROM work_items
-                 WHERE state = 'waiting' AND not_before <= ?1 AND memory_bytes <= ?2
-                       AND (deadline IS NULL OR deadline > ?1)
-                       AND lane IN (SELECT value FROM json_each(?3))
+                 WHERE state = 'waiting' AND not_before <= $1 AND memory_bytes <= $2
+                       AND (deadline IS NULL OR deadline > $1) AND $3 LIKE '%,' || lane || ',%'
                  ORDER BY priority DESC, job_id LIMIT 1",
             )
             .bind(now.to_string())
             .bind(signed(most))
-            .bind(lanes.clone())
+            .bind(among(by.lanes))
         };
-        let Some(head) = first(by.total_bytes).fetch_optional(&mut *transaction).await.map_err(fault)? else {
+        // Whom the claimant would have to wait for. This row is not taken, so it is not locked either.
+        let Some(head) = first(by.total_bytes).fetch_optional(&mut transaction).await.map_err(fault)? else {
             return Ok(None);
         };
         let needs: u64 = unsigned(&head, "memory_bytes").map_err(fault)?.unwrap_or(0);
-        let chosen = if needs <= by.free_bytes {
-            Some(head)
-        } else {
-            let since = word(&head, "not_before", Moment::parse).map_err(fault)?;
-            if now.since(since) >= by.patience {
-                None
-            } else {
-                first(by.free_bytes).fetch_optional(&mut *transaction).await.map_err(fault)?
-            }
-        };
-        let Some(chosen) = chosen else { return Ok(None) };
+        let since = word(&head, "not_before", Moment::parse).map_err(fault)?;
+        if needs > by.free_bytes && now.since(since) >= by.patience {
+            return Ok(None);
+        }
+        // What somebody else is taking at this moment is passed over.
+        let most = by.free_bytes.min(by.total_bytes);
+        let chosen = first(most).locked_or_skipped().fetch_optional(&mut transaction).await;
+        let Some(chosen) = chosen.map_err(fault)? else { return Ok(None) };
         let job = word(&chosen, "job_id", JobId::parse).map_err(fault)?;
         let token = LeaseToken::fresh();
-        let row = sqlx::query(
+        let row = query(
             "UPDATE work_items
-             SET state = 'claimed', spent = spent + 1, lease_token = ?1, lease_until = ?2, updated_at = ?3
-             WHERE job_id = ?4 AND state = 'waiting'
+             SET state = 'claimed', spent = spent + 1, lease_token = $1, lease_until = $2, updated_at = $3
+             WHERE job_id = $4 AND state = 'waiting'
              RETURNING *, (SELECT proof_source FROM proof_jobs WHERE id = job_id) AS backend,
                        1 + (SELECT count(*) FROM attempts WHERE attempts.job_id = work_items.job_id) AS n",
         )
@@ -117,7 +118,7 @@ impl Store {
         .bind(now.after(by.lease).to_string())
         .bind(now.to_string())
         .bind(job.to_string())
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut transaction)
         .await
         .map_err(fault)?;
         let work = WorkItem::from_row(&row).map_err(fault)?;
@@ -127,10 +128,10 @@ impl Store {
         if let Some(of_job) = work.deadline {
             deadline = deadline.min(of_job);
         }
-        sqlx::query(
+        query(
             "INSERT INTO attempts (job_id, n, lease_token, worker, backend, memory_bytes, started_at, deadline,
                                    renewed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7)",
         )
         .bind(job.to_string())
         .bind(n)
@@ -140,17 +141,19 @@ impl Store {
         .bind(signed(work.memory_bytes))
         .bind(now.to_string())
         .bind(deadline.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
-        let inputs = sqlx::query("SELECT role, sha256, size FROM work_inputs WHERE job_id = ? ORDER BY role")
+        let inputs = query("SELECT role, sha256, size FROM work_inputs WHERE job_id = $1 ORDER BY role")
             .bind(job.to_string())
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut transaction)
             .await
             .map_err(fault)?;
         let inputs =
             inputs.iter().map(WorkInput::from_row).collect::<Result<Vec<_>, sqlx::Error>>().map_err(fault)?;
+        reach("claim written");
         transaction.commit().await.map_err(fault)?;
+        reach("claim committed");
         Ok(Some(Claimed { lease: Lease { job, n, token }, backend, work, deadline, inputs }))
     }
 
@@ -168,45 +171,66 @@ impl Store {
         pauses: Pauses,
     ) -> Result<Vec<Expired>, Error> {
         let fault = |source| self.fault("the queue", "sweeping the queue", source);
-        const DUE: &str = "(state = 'claimed' AND lease_until < ?1)
-                           OR (state = 'waiting' AND deadline <= ?1)";
-        let due: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT count(*) FROM (SELECT 1 FROM work_items WHERE {DUE} LIMIT 1)"
-        )))
+        let due: bool = query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM work_items WHERE (state = 'claimed' AND lease_until < $1)
+                                                           OR (state = 'waiting' AND deadline <= $1))",
+        )
         .bind(now.to_string())
         .fetch_one(&self.pool)
         .await
         .map_err(fault)?;
-        if due == 0 {
+        if !due {
             return Ok(Vec::new());
         }
+        self.in_turn(|| self.expire_once(now, code, pauses)).await
+    }
+
+    async fn expire_once(
+        &self,
+        now: Moment,
+        code: ashlar_fault::Code,
+        pauses: Pauses,
+    ) -> Result<Vec<Expired>, Error> {
+        let fault = |source| self.fault("the queue", "sweeping the queue", source);
         let mut transaction = self.write().await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT job_id, state, spent, budget, deadline,
-                    (SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = job_id) AS unwanted
-             FROM work_items WHERE {DUE} ORDER BY job_id"
-        )))
+        // Whoever changes one of them at this moment gives it a future, or leaves it to the next sweep.
+        let due: Vec<String> = query_scalar(
+            "SELECT job_id FROM work_items
+             WHERE (state = 'claimed' AND lease_until < $1) OR (state = 'waiting' AND deadline <= $1)
+             ORDER BY job_id",
+        )
         .bind(now.to_string())
-        .fetch_all(&mut *transaction)
+        .locked_or_skipped()
+        .fetch_all(&mut transaction)
         .await
         .map_err(fault)?;
-        let mut expired = Vec::with_capacity(rows.len());
-        for row in &rows {
+        let mut expired = Vec::with_capacity(due.len());
+        for id in &due {
+            // Read once the row is ours: whoever asks for the job to be stopped has held it before, or waits for us.
+            let row = &query(
+                "SELECT job_id, state, spent, budget, deadline,
+                        (SELECT cancel_requested_at IS NOT NULL FROM proof_jobs WHERE id = job_id) AS unwanted
+                 FROM work_items WHERE job_id = $1",
+            )
+            .bind(id)
+            .fetch_one(&mut transaction)
+            .await
+            .map_err(fault)?;
             let job = word(row, "job_id", JobId::parse).map_err(fault)?;
             let spent: u32 = unsigned(row, "spent").map_err(fault)?.unwrap_or(0);
             let budget: u32 = unsigned(row, "budget").map_err(fault)?.unwrap_or(0);
             let deadline = optional_word(row, "deadline", Moment::parse).map_err(fault)?;
             let unwanted: bool = row.try_get("unwanted").map_err(fault)?;
-            let held = row.try_get::<String, _>("state").map_err(fault)? == "claimed";
+            let held = row.try_get::<String>("state").map_err(fault)? == "claimed";
             if held {
-                sqlx::query(
-                    "UPDATE attempts SET outcome = 'lost', failure_kind = 'lost', finished_at = ?, error_code = ?
-                     WHERE job_id = ? AND outcome IS NULL",
+                query(
+                    "UPDATE attempts SET outcome = 'lost', failure_kind = 'lost', finished_at = $1, error_code = $2
+                     WHERE job_id = $3 AND outcome IS NULL",
                 )
                 .bind(now.to_string())
                 .bind(code.to_string())
                 .bind(job.to_string())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(fault)?;
             }
@@ -227,7 +251,9 @@ impl Store {
                 Expired::Again(job)
             });
         }
+        reach("sweep written");
         transaction.commit().await.map_err(fault)?;
+        reach("sweep committed");
         Ok(expired)
     }
 }

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use sqlx::Row as _;
-
-use crate::{ContentHash, Error, JobId, Lane, Moment, NewAllocation, NewJob, Store, rows::signed};
+use crate::{
+    ContentHash, Error, JobId, Lane, Moment, NewAllocation, NewJob, Store,
+    fail_point::reach,
+    rows::signed,
+    sql::{query, query_scalar},
+};
 
 /// A request about to be recorded.
 #[derive(Clone, Debug)]
@@ -85,14 +88,20 @@ impl Store {
     /// [`Error::MissingArtefact`] if an input is not among the artefacts; [`Error::StateRule`], as for a job that was
     /// done over already; a database error. Then nothing is recorded.
     pub async fn submit(&self, new: &NewSubmission, limit: u64, now: Moment) -> Result<Submitted, Error> {
+        self.in_turn(|| self.submit_once(new, limit, now)).await
+    }
+
+    async fn submit_once(&self, new: &NewSubmission, limit: u64, now: Moment) -> Result<Submitted, Error> {
         let id = JobId::fresh();
         let text = id.to_string();
         let fault = |source| self.fault(&text, "recording a submission", source);
         let mut transaction = self.write().await?;
+        // One submission after the other: the same key has one job, and the limit is kept exactly.
+        transaction.alone_in("submissions").await.map_err(fault)?;
         if let Some(SubmissionKey { key, body }) = &new.key {
-            let known = sqlx::query("SELECT body_sha256, job_id FROM submissions WHERE idempotency_key = ?")
+            let known = query("SELECT body_sha256, job_id FROM submissions WHERE idempotency_key = $1")
                 .bind(key)
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await
                 .map_err(fault)?;
             if let Some(row) = known {
@@ -102,8 +111,8 @@ impl Store {
                 return Ok(if same { Submitted::Existing(job) } else { Submitted::OtherBody(job) });
             }
         }
-        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM work_items WHERE state = 'waiting'")
-            .fetch_one(&mut *transaction)
+        let waiting: i64 = query_scalar("SELECT count(*) FROM work_items WHERE state = 'waiting'")
+            .fetch_one(&mut transaction)
             .await
             .map_err(fault)?;
         let waiting = u64::try_from(waiting).unwrap_or(0);
@@ -117,25 +126,25 @@ impl Store {
         self.create_job_in(&mut transaction, id, &new.job, &allocations, None, now).await?;
         for input in &new.inputs {
             let NewInput { role, sha256, size } = *input;
-            // A sweep that ran in between would have taken the file for an orphan. None can run now.
-            if !self.artefacts.is_there(sha256) {
-                let path = self.artefacts.path(sha256);
-                return Err(Error::MissingArtefact { sha256: sha256.to_string(), path });
-            }
-            sqlx::query("INSERT INTO work_inputs (job_id, role, sha256, size) VALUES (?, ?, ?, ?)")
+            query("INSERT INTO work_inputs (job_id, role, sha256, size) VALUES ($1, $2, $3, $4)")
                 .bind(&text)
                 .bind(role)
                 .bind(sha256.to_string())
                 .bind(signed(size))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(fault)?;
+            // A sweep that ran before would have taken the file for an orphan. None can run now.
+            if !self.artefacts.is_there(sha256) {
+                let path = self.artefacts.path(sha256);
+                return Err(Error::MissingArtefact { sha256: sha256.to_string(), path });
+            }
         }
         let work = &new.work;
-        sqlx::query(
+        query(
             "INSERT INTO work_items (job_id, lane, state, priority, memory_bytes, not_before, deadline, attempt_ms,
                                      budget, created_at, updated_at)
-             VALUES (?1, ?2, 'waiting', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+             VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8, $9, $9)",
         )
         .bind(&text)
         .bind(work.lane.word())
@@ -146,18 +155,18 @@ impl Store {
         .bind(i64::try_from(work.attempt_time.as_millis()).unwrap_or(i64::MAX))
         .bind(work.budget.max(1))
         .bind(now.to_string())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(fault)?;
         if let Some(SubmissionKey { key, body }) = &new.key {
-            sqlx::query(
-                "INSERT INTO submissions (idempotency_key, body_sha256, job_id, created_at) VALUES (?, ?, ?, ?)",
+            query(
+                "INSERT INTO submissions (idempotency_key, body_sha256, job_id, created_at) VALUES ($1, $2, $3, $4)",
             )
             .bind(key)
             .bind(body.to_string())
             .bind(&text)
             .bind(now.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(fault)?;
         }
@@ -167,7 +176,9 @@ impl Store {
         if let Some((backend, micro_usd)) = new.commitment {
             self.commit_spending_in(&mut transaction, id, 1, backend, micro_usd, now).await?;
         }
+        reach("submission written");
         transaction.commit().await.map_err(fault)?;
+        reach("submission committed");
         Ok(Submitted::Recorded(id))
     }
 }

@@ -1,12 +1,12 @@
 //! What people and scaling want to know of the queue.
 
 use serde::Serialize;
-use sqlx::{FromRow as _, Row as _, sqlite::SqliteRow};
 
 use super::{Attempt, WorkInput, WorkItem, Worker};
 use crate::{
     ContentHash, Error, FailureKind, JobEvent, JobId, Lane, Moment, ProofSource, Store, WorkerState,
     rows::{json_value, optional_word, signed, unsigned, word},
+    sql::{FromRow as _, Row, query, query_scalar},
 };
 
 /// How much waits in a lane.
@@ -50,6 +50,16 @@ impl QueueDepth {
     }
 }
 
+/// Lanes as a parameter, for `$n LIKE '%,' || lane || ',%'`.
+pub(super) fn among(lanes: &[Lane]) -> String {
+    let mut text = String::from(",");
+    for lane in lanes {
+        text.push_str(lane.word());
+        text.push(',');
+    }
+    text
+}
+
 impl Store {
     /// How much waits.
     ///
@@ -57,12 +67,13 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn queue_depth(&self, now: Moment) -> Result<QueueDepth, Error> {
         let fault = |source| self.fault("the queue", "measuring the queue", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT lane,
-                    sum(state = 'waiting' AND not_before <= ?1) AS ready,
-                    sum(state = 'waiting' AND not_before > ?1) AS delayed,
-                    sum(state = 'claimed') AS claimed,
-                    sum(iif(state = 'waiting', memory_bytes, 0)) AS waiting_bytes
+                    count(CASE WHEN state = 'waiting' AND not_before <= $1 THEN 1 END) AS ready,
+                    count(CASE WHEN state = 'waiting' AND not_before > $1 THEN 1 END) AS delayed,
+                    count(CASE WHEN state = 'claimed' THEN 1 END) AS claimed,
+                    CAST(sum(CASE WHEN state = 'waiting' THEN memory_bytes ELSE 0 END) AS BIGINT)
+                        AS waiting_bytes
              FROM work_items WHERE state IN ('waiting', 'claimed') GROUP BY lane ORDER BY lane",
         )
         .bind(now.to_string())
@@ -80,8 +91,8 @@ impl Store {
                 waiting_bytes: number("waiting_bytes")?,
             });
         }
-        let oldest: Option<String> = sqlx::query_scalar(
-            "SELECT min(not_before) FROM work_items WHERE state = 'waiting' AND not_before <= ?",
+        let oldest: Option<String> = query_scalar(
+            "SELECT min(not_before) FROM work_items WHERE state = 'waiting' AND not_before <= $1",
         )
         .bind(now.to_string())
         .fetch_one(&self.pool)
@@ -95,15 +106,15 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn has_ready_work(&self, lanes: &[Lane], total_bytes: u64, now: Moment) -> Result<bool, Error> {
-        sqlx::query_scalar(
+        query_scalar(
             "SELECT EXISTS (SELECT 1 FROM work_items
-                            WHERE state = 'waiting' AND not_before <= ?1 AND memory_bytes <= ?2
-                                  AND (deadline IS NULL OR deadline > ?1)
-                                  AND lane IN (SELECT value FROM json_each(?3)))",
+                            WHERE state = 'waiting' AND not_before <= $1 AND memory_bytes <= $2
+                                  AND (deadline IS NULL OR deadline > $1)
+                                  AND $3 LIKE '%,' || lane || ',%')",
         )
         .bind(now.to_string())
         .bind(signed(total_bytes))
-        .bind(serde_json::json!(lanes).to_string())
+        .bind(among(lanes))
         .fetch_one(&self.pool)
         .await
         .map_err(|source| self.fault("the queue", "looking for work", source))
@@ -115,10 +126,10 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn scrub(&self) -> Result<Vec<(JobId, ContentHash)>, Error> {
         let fault = |source| self.fault("the artefacts", "listing artefacts", source);
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT min(job_id) AS job_id, sha256, size FROM
              (SELECT job_id, sha256, size FROM artefacts UNION ALL SELECT job_id, sha256, size FROM work_inputs)
-             GROUP BY sha256, size ORDER BY sha256",
+             AS named GROUP BY sha256, size ORDER BY sha256",
         )
         .fetch_all(&self.pool)
         .await
@@ -144,7 +155,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn work_of(&self, job: JobId) -> Result<Option<WorkItem>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading work", source);
-        let row = sqlx::query("SELECT * FROM work_items WHERE job_id = ?")
+        let row = query("SELECT * FROM work_items WHERE job_id = $1")
             .bind(job.to_string())
             .fetch_optional(&self.pool)
             .await
@@ -158,7 +169,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn attempts_at(&self, job: JobId) -> Result<Vec<Attempt>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading attempts", source);
-        let rows = sqlx::query("SELECT * FROM attempts WHERE job_id = ? ORDER BY n")
+        let rows = query("SELECT * FROM attempts WHERE job_id = $1 ORDER BY n")
             .bind(job.to_string())
             .fetch_all(&self.pool)
             .await
@@ -172,7 +183,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn open_attempts(&self) -> Result<Vec<Attempt>, Error> {
         let fault = |source| self.fault("the attempts", "reading attempts", source);
-        let rows = sqlx::query("SELECT * FROM attempts WHERE outcome IS NULL ORDER BY job_id")
+        let rows = query("SELECT * FROM attempts WHERE outcome IS NULL ORDER BY job_id")
             .fetch_all(&self.pool)
             .await
             .map_err(fault)?;
@@ -185,7 +196,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn inputs_of(&self, job: JobId) -> Result<Vec<WorkInput>, Error> {
         let fault = |source| self.fault(&job.to_string(), "reading inputs", source);
-        let rows = sqlx::query("SELECT role, sha256, size FROM work_inputs WHERE job_id = ? ORDER BY role")
+        let rows = query("SELECT role, sha256, size FROM work_inputs WHERE job_id = $1 ORDER BY role")
             .bind(job.to_string())
             .fetch_all(&self.pool)
             .await
@@ -199,7 +210,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn all_events(&self, after: i64, limit: u32) -> Result<Vec<JobEvent>, Error> {
         let fault = |source| self.fault("the events", "reading events", source);
-        let rows = sqlx::query("SELECT * FROM job_events WHERE id > ? ORDER BY id LIMIT ?")
+        let rows = query("SELECT * FROM job_events WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(limit)
             .fetch_all(&self.pool)
@@ -213,7 +224,7 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn last_event(&self) -> Result<i64, Error> {
-        sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM job_events")
+        query_scalar("SELECT coalesce(max(id), 0) FROM job_events")
             .fetch_one(&self.pool)
             .await
             .map_err(|source| self.fault("the events", "reading events", source))
@@ -231,10 +242,10 @@ impl Store {
         lanes: &[Lane],
         now: Moment,
     ) -> Result<(), Error> {
-        sqlx::query(
+        query(
             "INSERT INTO workers (name, started_at, seen_at, state, memory_bytes, lanes)
-             VALUES (?1, ?2, ?2, ?3, ?4, ?5)
-             ON CONFLICT (name) DO UPDATE SET seen_at = ?2, state = ?3, memory_bytes = ?4",
+             VALUES ($1, $2, $2, $3, $4, $5)
+             ON CONFLICT (name) DO UPDATE SET seen_at = $2, state = $3, memory_bytes = $4",
         )
         .bind(name)
         .bind(now.to_string())
@@ -253,7 +264,7 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn workers(&self, since: Moment) -> Result<Vec<Worker>, Error> {
         let fault = |source| self.fault("the workers", "reading workers", source);
-        let rows = sqlx::query("SELECT * FROM workers WHERE seen_at >= ? ORDER BY name")
+        let rows = query("SELECT * FROM workers WHERE seen_at >= $1 ORDER BY name")
             .bind(since.to_string())
             .fetch_all(&self.pool)
             .await
@@ -286,8 +297,8 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn committed_since(&self, since: Moment) -> Result<u64, Error> {
-        let sum: i64 = sqlx::query_scalar(
-            "SELECT CAST(coalesce(sum(micro_usd), 0) AS INTEGER) FROM commitments WHERE committed_at >= ?",
+        let sum: i64 = query_scalar(
+            "SELECT CAST(coalesce(sum(micro_usd), 0) AS BIGINT) FROM commitments WHERE committed_at >= $1",
         )
         .bind(since.to_string())
         .fetch_one(&self.pool)
@@ -302,11 +313,11 @@ impl Store {
     /// [`Error::UnreadableRecord`] or a database error.
     pub async fn breaker_of(&self, backend: ProofSource) -> Result<(u32, Option<Moment>), Error> {
         let fault = |source| self.fault(backend.word(), "counting failures of a backend", source);
-        let row = sqlx::query(
+        let row = query(
             "SELECT count(*) AS failures, max(finished_at) AS last FROM attempts
-             WHERE backend = ?1 AND failure_kind IN ('backend', 'quota')
+             WHERE backend = $1 AND failure_kind IN ('backend', 'quota')
                    AND finished_at > coalesce((SELECT max(finished_at) FROM attempts
-                                               WHERE backend = ?1 AND outcome = 'verified'), '')",
+                                               WHERE backend = $1 AND outcome = 'verified'), '')",
         )
         .bind(backend.word())
         .fetch_one(&self.pool)
@@ -321,13 +332,14 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn jobs_without_a_future(&self) -> Result<Vec<JobId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<String> = query_scalar(
             "SELECT id FROM proof_jobs LEFT JOIN work_items ON job_id = id
              WHERE proof_status NOT IN ('verified', 'failed', 'timeout', 'cancelled')
-                   AND iif(job_id IS NULL, proof_jobs.lease_until IS NULL,
-                           state = 'done' OR (state = 'claimed'
-                                              AND NOT EXISTS (SELECT 1 FROM attempts
-                                                              WHERE attempts.job_id = id AND outcome IS NULL)))
+                   AND CASE WHEN job_id IS NULL THEN proof_jobs.lease_until IS NULL
+                            ELSE state = 'done' OR (state = 'claimed'
+                                                    AND NOT EXISTS (SELECT 1 FROM attempts
+                                                                    WHERE attempts.job_id = id AND outcome IS NULL))
+                       END
              ORDER BY id",
         )
         .fetch_all(&self.pool)
@@ -338,7 +350,7 @@ impl Store {
 }
 
 impl WorkItem {
-    pub(super) fn from_row(row: &SqliteRow) -> Result<WorkItem, sqlx::Error> {
+    pub(super) fn from_row(row: &Row) -> Result<WorkItem, sqlx::Error> {
         Ok(WorkItem {
             job_id: word(row, "job_id", JobId::parse)?,
             lane: word(row, "lane", Lane::parse)?,
@@ -356,7 +368,7 @@ impl WorkItem {
 }
 
 impl WorkInput {
-    pub(super) fn from_row(row: &SqliteRow) -> Result<WorkInput, sqlx::Error> {
+    pub(super) fn from_row(row: &Row) -> Result<WorkInput, sqlx::Error> {
         Ok(WorkInput {
             role: row.try_get("role")?,
             sha256: word(row, "sha256", ContentHash::parse)?,
@@ -366,7 +378,7 @@ impl WorkInput {
 }
 
 impl Attempt {
-    fn from_row(row: &SqliteRow) -> Result<Attempt, sqlx::Error> {
+    fn from_row(row: &Row) -> Result<Attempt, sqlx::Error> {
         Ok(Attempt {
             job_id: word(row, "job_id", JobId::parse)?,
             n: unsigned(row, "n")?.unwrap_or(0),
