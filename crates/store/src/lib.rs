@@ -52,11 +52,12 @@ pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
-    Attempt, AttemptEnd, Claimant, Claimed, Expired, LaneDepth, Lease, NewInput, NewSubmission, NewWork,
-    Next, Pauses, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
+    Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Expired, Intended, LaneDepth, Lease, NewInput,
+    NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed, SubmissionKey,
+    Submitted, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{
     AllocationStatus, ArtefactKind, ExecutionState, FactSource, FailureKind, KeyReach, KeyScope, Lane,
-    ProofSource, ProofStatus, Purpose, SettlementState, WorkerState,
+    ProofSource, ProofStatus, Purpose, RemoteState, SettlementState, WorkerState,
 };

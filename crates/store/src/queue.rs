@@ -5,6 +5,7 @@
 //! | `submission` | [`Store::submit`]: job, allocations, inputs and work in one transaction |
 //! | `claim` | [`Store::claim_work`], [`Store::expire_leases`]: from waiting to held, and back when a holder vanished |
 //! | `attempt` | what the holder of a [`Lease`] may change: every change carries its token |
+//! | `remote` | [`RemoteQuery`]: what was asked of managed services, found again after a crash, paid once |
 //! | `view` | depth, workers, attempts, events: numbers for people |
 //!
 //! A claim is one conditional `UPDATE` inside a transaction that holds the write lock, so one work item has one holder.
@@ -15,6 +16,7 @@
 
 mod attempt;
 mod claim;
+mod remote;
 mod submission;
 mod view;
 
@@ -25,6 +27,7 @@ use serde_json::Value;
 
 pub use attempt::{AttemptEnd, Next, Renewed};
 pub use claim::{Claimant, Claimed, Expired};
+pub use remote::{DayBudget, Intended, NewRemoteQuery, RemoteQuery};
 pub use submission::{NewInput, NewSubmission, NewWork, SubmissionKey, Submitted};
 pub use view::{LaneDepth, QueueDepth};
 

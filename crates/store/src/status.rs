@@ -204,6 +204,22 @@ vocabulary!(
 );
 
 vocabulary!(
+    /// Where a query to a managed service stands.
+    RemoteState {
+        /// Recorded before it was sent; the service may have it.
+        Intended = "intended",
+        /// The service has it.
+        Accepted = "accepted",
+        /// It brought something for our verifier. Terminal.
+        Delivered = "delivered",
+        /// It brought nothing, and never will. Terminal.
+        Failed = "failed",
+        /// The service certainly does not have it.
+        Refused = "refused",
+    }
+);
+
+vocabulary!(
     /// Who may take work: what it needs of a worker.
     Lane {
         /// A proof of less than 1 GiB.
@@ -289,7 +305,8 @@ mod tests {
         let schema = concat!(
             include_str!("../migrations/0001_records.sql"),
             include_str!("../migrations/0002_settlements.sql"),
-            include_str!("../migrations/0004_queue.sql")
+            include_str!("../migrations/0004_queue.sql"),
+            include_str!("../migrations/0010_remote.sql")
         );
         let words = [
             ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
@@ -303,6 +320,7 @@ mod tests {
             Lane::ALL.iter().map(|word| word.word()).collect(),
             FailureKind::ALL.iter().map(|word| word.word()).collect(),
             WorkerState::ALL.iter().map(|word| word.word()).collect(),
+            RemoteState::ALL.iter().map(|word| word.word()).collect(),
         ];
         let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");
         for vocabulary in words {

@@ -64,6 +64,8 @@ pub enum Next {
         memory_bytes: u64,
         /// What it commits to spend, in millionths of a US dollar.
         micro_usd: u64,
+        /// How long one attempt there may take.
+        attempt_time: Duration,
     },
     /// None: the job has failed.
     Bury,
@@ -247,9 +249,9 @@ impl Store {
                     }
                     ProofStatus::Queued
                 }
-                Next::Elsewhere { backend, lane, memory_bytes, micro_usd } if !exhausted => {
+                Next::Elsewhere { backend, lane, memory_bytes, micro_usd, attempt_time } if !exhausted => {
                     self.requeue_in(&mut transaction, job, now, false, now).await?;
-                    self.move_in(&mut transaction, job, backend, lane, memory_bytes, now).await?;
+                    self.move_in(&mut transaction, job, backend, lane, memory_bytes, attempt_time, now).await?;
                     if micro_usd > 0 {
                         let n = lease.n.saturating_add(1);
                         self.commit_spending_in(&mut transaction, job, n, backend, micro_usd, now).await?;
@@ -267,7 +269,7 @@ impl Store {
     }
 
     /// Whether a lease still holds, seen under the write lock.
-    async fn must_hold(
+    pub(super) async fn must_hold(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         lease: &Lease,
@@ -342,8 +344,8 @@ impl Store {
         .bind(job.to_string())
         .execute(&mut **transaction)
         .await
-        .map(drop)
-        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
+        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))?;
+        self.release_spending_in(transaction, job, now).await
     }
 
     /// Lets the work of a job wait again; `uncounted` gives its attempt back.
@@ -379,19 +381,22 @@ impl Store {
     }
 
     /// Gives work that waits to another backend.
-    async fn move_in(
+    pub(super) async fn move_in(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         job: JobId,
         backend: ProofSource,
         lane: Lane,
         memory_bytes: u64,
+        attempt_time: Duration,
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "moving work to another backend", source);
-        sqlx::query("UPDATE work_items SET lane = ?, memory_bytes = ? WHERE job_id = ?")
+        self.release_spending_in(transaction, job, now).await?;
+        sqlx::query("UPDATE work_items SET lane = ?, memory_bytes = ?, attempt_ms = ? WHERE job_id = ?")
             .bind(lane.word())
             .bind(signed(memory_bytes))
+            .bind(i64::try_from(attempt_time.as_millis()).unwrap_or(i64::MAX).max(1))
             .bind(job.to_string())
             .execute(&mut **transaction)
             .await
@@ -406,7 +411,7 @@ impl Store {
             .map_err(fault)
     }
 
-    /// Records what an attempt commits to spend.
+    /// Records what an attempt commits to spend, on top of what it has committed.
     pub(super) async fn commit_spending_in(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
@@ -417,7 +422,8 @@ impl Store {
         now: Moment,
     ) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (job_id, n) DO UPDATE SET micro_usd = commitments.micro_usd + excluded.micro_usd",
         )
         .bind(job.to_string())
         .bind(n)

@@ -281,13 +281,14 @@ impl Store {
         Ok(workers)
     }
 
-    /// What was committed to be spent since a moment, in millionths of a US dollar.
+    /// What was committed to be spent since a moment, and not given back, in millionths of a US dollar.
     ///
     /// # Errors
     /// A database error.
     pub async fn committed_since(&self, since: Moment) -> Result<u64, Error> {
         let sum: i64 = sqlx::query_scalar(
-            "SELECT CAST(coalesce(sum(micro_usd), 0) AS INTEGER) FROM commitments WHERE committed_at >= ?",
+            "SELECT CAST(coalesce(sum(micro_usd), 0) AS INTEGER) FROM commitments
+             WHERE committed_at >= ? AND released_at IS NULL",
         )
         .bind(since.to_string())
         .fetch_one(&self.pool)
