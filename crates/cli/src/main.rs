@@ -26,6 +26,8 @@ mod failure;
 mod policy_file;
 mod progress;
 mod proving;
+mod remote;
+mod service;
 mod session;
 mod settings;
 mod tenure;

@@ -51,6 +51,7 @@ fn migrator() -> &'static Migrator {
             simple(4, "queue", include_str!("../migrations/0004_queue.sql")),
             simple(5, "keys", include_str!("../migrations/0005_keys.sql")),
             simple(10, "remote queries", include_str!("../migrations/0010_remote.sql")),
+            simple(11, "gate visits", include_str!("../migrations/0011_gate_visits.sql")),
         ])
     })
 }

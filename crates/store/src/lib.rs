@@ -44,7 +44,7 @@ pub use execution::{DryRun, ExecutionError, ExecutionPort, Failure, Order, Webho
 pub use figures::{Figures, Latency};
 pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
-    examine,
+    examine, gate_outcome,
 };
 pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
@@ -52,9 +52,9 @@ pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
-    Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Expired, Intended, LaneDepth, Lease, NewInput,
-    NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed, SubmissionKey,
-    Submitted, WorkInput, WorkItem, Worker,
+    Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Destination, Expired, Intended, LaneDepth, Lease,
+    NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed,
+    SubmissionKey, Submitted, Troubles, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{

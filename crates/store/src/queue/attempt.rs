@@ -7,10 +7,9 @@ use ashlar_fault::Code;
 use serde_json::Value;
 use sqlx::{Sqlite, Transaction};
 
-use super::Lease;
+use super::{Destination, Lease};
 use crate::{
-    Artefact, Error, FailureKind, JobId, Lane, Moment, ProofSource, ProofStatus, Store, VerifiedProof,
-    rows::signed,
+    Artefact, Error, FailureKind, JobId, Moment, ProofSource, ProofStatus, Store, VerifiedProof, rows::signed,
 };
 
 /// What a holder learns when it renews its lease.
@@ -55,18 +54,7 @@ pub enum Next {
         memory_bytes: Option<u64>,
     },
     /// Another attempt, by another backend, if one is left.
-    Elsewhere {
-        /// By whom.
-        backend: ProofSource,
-        /// Who may take it.
-        lane: Lane,
-        /// Predicted peak memory there, in bytes.
-        memory_bytes: u64,
-        /// What it commits to spend, in millionths of a US dollar.
-        micro_usd: u64,
-        /// How long one attempt there may take.
-        attempt_time: Duration,
-    },
+    Elsewhere(Destination),
     /// None: the job has failed.
     Bury,
     /// None: the job's time is over.
@@ -179,6 +167,7 @@ impl Store {
         self.must_hold(&mut transaction, lease).await?;
         self.end_attempt_in(&mut transaction, lease, "verified", None, peak_memory_bytes, now).await?;
         self.verified_in(&mut transaction, lease.job, verified, artefact, now).await?;
+        self.note_gate_visit_in(&mut transaction, lease.job, now).await?;
         self.commit_held(transaction, lease).await?;
         Ok(artefact)
     }
@@ -222,7 +211,7 @@ impl Store {
             }
             // What somebody wants to be stopped never waits again.
             AttemptEnd::Released
-            | AttemptEnd::Failed { next: Next::Again { .. } | Next::Elsewhere { .. }, .. }
+            | AttemptEnd::Failed { next: Next::Again { .. } | Next::Elsewhere(_), .. }
                 if unwanted =>
             {
                 self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
@@ -249,16 +238,17 @@ impl Store {
                     }
                     ProofStatus::Queued
                 }
-                Next::Elsewhere { backend, lane, memory_bytes, micro_usd, attempt_time } if !exhausted => {
+                Next::Elsewhere(to) if !exhausted => {
                     self.requeue_in(&mut transaction, job, now, false, now).await?;
-                    self.move_in(&mut transaction, job, backend, lane, memory_bytes, attempt_time, now).await?;
-                    if micro_usd > 0 {
+                    self.move_in(&mut transaction, job, &to, now).await?;
+                    if to.micro_usd > 0 {
                         let n = lease.n.saturating_add(1);
-                        self.commit_spending_in(&mut transaction, job, n, backend, micro_usd, now).await?;
+                        self.commit_spending_in(&mut transaction, job, n, to.backend, to.micro_usd, now)
+                            .await?;
                     }
                     ProofStatus::Queued
                 }
-                Next::Again { .. } | Next::Elsewhere { .. } | Next::Bury => {
+                Next::Again { .. } | Next::Elsewhere(_) | Next::Bury => {
                     self.end_job_in(&mut transaction, job, "failed", Some((*code, text)), now).await?;
                     ProofStatus::Failed
                 }
@@ -385,24 +375,21 @@ impl Store {
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         job: JobId,
-        backend: ProofSource,
-        lane: Lane,
-        memory_bytes: u64,
-        attempt_time: Duration,
+        to: &Destination,
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "moving work to another backend", source);
         self.release_spending_in(transaction, job, now).await?;
         sqlx::query("UPDATE work_items SET lane = ?, memory_bytes = ?, attempt_ms = ? WHERE job_id = ?")
-            .bind(lane.word())
-            .bind(signed(memory_bytes))
-            .bind(i64::try_from(attempt_time.as_millis()).unwrap_or(i64::MAX).max(1))
+            .bind(to.lane.word())
+            .bind(signed(to.memory_bytes))
+            .bind(i64::try_from(to.attempt_time.as_millis()).unwrap_or(i64::MAX).max(1))
             .bind(job.to_string())
             .execute(&mut **transaction)
             .await
             .map_err(fault)?;
         sqlx::query("UPDATE proof_jobs SET proof_source = ?, updated_at = ? WHERE id = ?")
-            .bind(backend.word())
+            .bind(to.backend.word())
             .bind(now.to_string())
             .bind(job.to_string())
             .execute(&mut **transaction)

@@ -118,15 +118,8 @@ impl Store {
             if committed.saturating_add(new.micro_usd) > budget.most_micro_usd {
                 return Ok(Intended::OverBudget(committed));
             }
-            self.commit_spending_in(
-                &mut transaction,
-                lease.job,
-                lease.n,
-                new.backend,
-                new.micro_usd,
-                now,
-            )
-            .await?;
+            self.commit_spending_in(&mut transaction, lease.job, lease.n, new.backend, new.micro_usd, now)
+                .await?;
         }
         transaction.commit().await.map_err(fault)?;
         Ok(Intended::Recorded)
