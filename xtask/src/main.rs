@@ -13,7 +13,7 @@
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
 //! | `ci` | `check`, then `test` |
-//! | `ci-long` | every reference proof of the larger set, if it is there |
+//! | `ci-long` | 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         (Some("edges"), layouts) => edges(&root, layouts),
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
-        (Some("ci-long"), []) => references::long_tier(&root),
+        (Some("ci-long"), []) => hybrid(&root).and_then(|()| references::long_tier(&root)),
         (Some("mutants"), more) => mutants(&root, more),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),
@@ -114,6 +114,14 @@ fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
     let test = ["test", "--release", "--package", "ashlar-stone", "--test", "every_layout"];
     let flags = ["--", "--nocapture", "--test-threads=1"];
     cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_EDGES", &chosen)])
+        .map_err(|error| vec![error])
+}
+
+/// A hundred proposals at once through the hybrid policy; see `docs/service.md`.
+fn hybrid(root: &Path) -> Result<(), Vec<String>> {
+    let test = ["test", "--release", "--package", "ashlar", "--test", "hybrid"];
+    let flags = ["proposals_at_once", "--", "--nocapture"];
+    cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_HYBRID", "100")])
         .map_err(|error| vec![error])
 }
 

@@ -13,6 +13,7 @@
 //! [0, count, return values…, count, arguments…]: both are committed to. The child's hash is the bootloader's, a Pedersen
 //! chain over the program. A lookup key of Integrity's registry is P(fact, P(configuration), security bits).
 
+use ashlar_cpu_air::statement::{FactHash, Output, ProgramHash};
 use ashlar_field::{Felt, StandardBytes};
 use ashlar_hash::{Digest, keccak256, pedersen, poseidon};
 
@@ -21,7 +22,7 @@ const MOST_SHORT_STRING: usize = 31;
 
 /// The fact of a program that was proven by itself.
 pub fn plain_fact(program_hash: Felt, output: &[Felt]) -> Felt {
-    poseidon::hash_many(&[program_hash, poseidon::hash_many(output)])
+    FactHash::new(ProgramHash(program_hash), Output(output.to_vec()).hash()).0
 }
 
 /// The fact of a program that was proven inside a bootloader.

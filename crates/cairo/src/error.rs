@@ -29,6 +29,9 @@ pub enum CairoError {
         /// The kinds of entry point that it has.
         found: String,
     },
+    /// A program that cannot be run from its `main`, as a bootloader would call it.
+    #[error("expected a Cairo 0 program with a main, which alone can be run for another prover")]
+    NoMain,
     /// Arguments that cannot be read.
     #[error(transparent)]
     Arguments(#[from] ArgumentsError),
@@ -180,6 +183,7 @@ impl Fault for CairoError {
             CairoError::ScarbFailed { .. } => 2016,
             CairoError::NoExecutable { .. } => 2017,
             CairoError::Read { .. } => 2018,
+            CairoError::NoMain => 2019,
             CairoError::StepLimit { .. } => 2101,
             CairoError::MemoryLimit { .. } => 2102,
             CairoError::PaddedStepLimit { .. } => 2103,

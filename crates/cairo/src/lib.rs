@@ -6,6 +6,7 @@
 //! | [`Arguments`] | what it is called with, from JSON or from a line of text |
 //! | [`run`] | statement, trace, memory and builtin inputs of one run, padded for a layout |
 //! | [`plan`] | which layouts can hold a run, how long each makes it, and why the others cannot |
+//! | [`execute_position_independently`] | a run as a Cairo PIE, for a prover elsewhere |
 //! | [`build_package`] | the executables of a Scarb package, by calling `scarb build` |
 //!
 //! A program is hostile until proven otherwise: every run has limits on steps and memory ([`Limits`]), and a fault
@@ -21,6 +22,7 @@ mod hint_script;
 mod hints;
 mod layouts;
 mod machine;
+mod pie;
 mod plan;
 mod program;
 mod run;
@@ -31,6 +33,7 @@ pub use arguments::{Arguments, ArgumentsError};
 pub use error::CairoError;
 pub use layouts::{LayoutChoice, PROVABLE_LAYOUTS};
 pub use machine::Limits;
+pub use pie::{PositionIndependentExecution, execute_position_independently};
 pub use plan::{Demand, LayoutPlan, Plan, Resources, Sizing, Unfit, plan};
 pub use program::{Program, ProgramKind};
 pub use run::{EntryChoice, Run, RunOptions, run};

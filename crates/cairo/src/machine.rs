@@ -31,6 +31,15 @@ impl Default for Limits {
     }
 }
 
+/// What happens when a run has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// The instruction there is carried out: in proof mode it jumps to itself.
+    Step,
+    /// Nothing is there: the program has returned to whoever called it.
+    Stop,
+}
+
 /// Counts the cells that a run can have touched.
 pub(crate) struct MemoryMeter {
     limit: u64,
@@ -86,6 +95,7 @@ pub(crate) fn run_until(
     end: Relocatable,
     hints: &mut HintRunner<'_>,
     limits: &Limits,
+    at_end: AtEnd,
 ) -> Result<u64, (CairoError, bool)> {
     let mut meter = MemoryMeter::new(limits);
     let mut decoded: HashMap<Relocatable, Access> = HashMap::new();
@@ -93,6 +103,9 @@ pub(crate) fn run_until(
     let mut finished = false;
     while !finished {
         finished = runner.vm.get_pc() == end;
+        if finished && at_end == AtEnd::Stop {
+            break;
+        }
         if steps == limits.steps {
             return Err((CairoError::StepLimit { limit: limits.steps }, false));
         }

@@ -144,6 +144,18 @@ impl Program {
         })
     }
 
+    /// Where its `main` is, which a bootloader calls; `None` for what has none, and for executables, whose bootloader entry
+    /// is not supported.
+    pub(crate) fn main(&self) -> Option<usize> {
+        let pc = self.identifiers.get("__main__.main").and_then(|main| main.pc);
+        pc.filter(|pc| self.kind == ProgramKind::Cairo0 && *pc < self.words.len())
+    }
+
+    /// Whether it has an output segment.
+    pub(crate) fn writes_output(&self) -> bool {
+        self.builtins.contains(&BuiltinName::output)
+    }
+
     /// What kind of file it came from.
     pub fn kind(&self) -> ProgramKind {
         self.kind

@@ -28,7 +28,7 @@ use crate::{
     Resources, Unfit, convert,
     hints::HintRunner,
     layouts::{RunLayout, machine_name},
-    machine,
+    machine::{self, AtEnd},
     plan::{self, plan},
     shim,
 };
@@ -161,7 +161,7 @@ fn check_builtins(program: &Program, layout: &str, of_layout: &[BuiltinName]) ->
 }
 
 /// A panic inside the virtual machine, which a hostile program file can cause, becomes an error.
-fn guarded<T>(work: impl FnOnce() -> Result<T, CairoError>) -> Result<T, CairoError> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, CairoError>) -> Result<T, CairoError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let detail = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => (*text).to_owned(),
@@ -186,11 +186,11 @@ enum Padding {
     PowerOfTwo,
 }
 
-struct Machine<'a> {
-    program: &'a Program,
-    arguments: &'a Arguments,
-    layout: LayoutName,
-    limits: &'a Limits,
+pub(crate) struct Machine<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) arguments: &'a Arguments,
+    pub(crate) layout: LayoutName,
+    pub(crate) limits: &'a Limits,
 }
 
 impl Machine<'_> {
@@ -200,7 +200,6 @@ impl Machine<'_> {
         padding: impl FnOnce(&Resources) -> Result<Padding, CairoError>,
     ) -> Result<(CairoRunner, Resources), CairoError> {
         let program = self.program;
-        let input = self.program_input()?;
         let machine_program = MachineProgram::new_for_proof(
             program.builtins.clone(),
             program.words.iter().map(|&word| word.into()).collect(),
@@ -214,22 +213,7 @@ impl Machine<'_> {
             program.locations.clone(),
         )
         .map_err(|error| CairoError::Inconsistent { detail: error.to_string() })?;
-        let mut runner = CairoRunner::new(&machine_program, self.layout, None, true, true, false)
-            .map_err(machine_failure)?;
-        let end = runner.initialize(false).map_err(machine_failure)?;
-        let constants = Arc::new(runner.get_constants().clone());
-        let arguments = match self.arguments {
-            Arguments::Felts(felts) => felts.as_slice(),
-            Arguments::ProgramInput(_) => &[],
-        };
-        let mut hints = HintRunner::new(program, constants, &input, arguments)?;
-        let outcome = machine::run_until(&mut runner, end, &mut hints, self.limits);
-        let steps =
-            outcome.map_err(|(error, in_program)| match hints.panic_text().filter(|_| in_program) {
-                Some(message) => CairoError::Panicked { message },
-                None => error,
-            })?;
-        runner.vm.segments.compute_effective_sizes();
+        let (mut runner, steps) = self.to_the_end(&machine_program, AtEnd::Step)?;
         let resources = self.resources(&runner, steps)?;
         let pad = matches!(padding(&resources)?, Padding::PowerOfTwo);
         if pad {
@@ -242,6 +226,50 @@ impl Machine<'_> {
             runner.relocate(true, true).map_err(machine_failure)?;
         }
         Ok((runner, resources))
+    }
+
+    /// Runs from a function that returns to its caller, without proof mode; the machine as it then stands, and its steps.
+    pub(crate) fn run_from(&self, main: usize) -> Result<(CairoRunner, u64), CairoError> {
+        let program = self.program;
+        let machine_program = MachineProgram::new(
+            program.builtins.clone(),
+            program.words.iter().map(|&word| word.into()).collect(),
+            Some(main),
+            Default::default(),
+            ReferenceManager::default(),
+            program.identifiers.clone(),
+            program.attributes.clone(),
+            program.locations.clone(),
+        )
+        .map_err(|error| CairoError::Inconsistent { detail: error.to_string() })?;
+        self.to_the_end(&machine_program, AtEnd::Stop)
+    }
+
+    /// Runs until the end, with the hints of this program and within its limits.
+    fn to_the_end(
+        &self,
+        machine_program: &MachineProgram,
+        at_end: AtEnd,
+    ) -> Result<(CairoRunner, u64), CairoError> {
+        let input = self.program_input()?;
+        let proof_mode = at_end == AtEnd::Step;
+        let mut runner = CairoRunner::new(machine_program, self.layout, None, proof_mode, true, false)
+            .map_err(machine_failure)?;
+        let end = runner.initialize(false).map_err(machine_failure)?;
+        let constants = Arc::new(runner.get_constants().clone());
+        let arguments = match self.arguments {
+            Arguments::Felts(felts) => felts.as_slice(),
+            Arguments::ProgramInput(_) => &[],
+        };
+        let mut hints = HintRunner::new(self.program, constants, &input, arguments)?;
+        let outcome = machine::run_until(&mut runner, end, &mut hints, self.limits, at_end);
+        let steps =
+            outcome.map_err(|(error, in_program)| match hints.panic_text().filter(|_| in_program) {
+                Some(message) => CairoError::Panicked { message },
+                None => error,
+            })?;
+        runner.vm.segments.compute_effective_sizes();
+        Ok((runner, steps))
     }
 
     fn program_input(&self) -> Result<Value, CairoError> {

@@ -237,7 +237,8 @@ pub(crate) struct Allocate {
 }
 
 /// What happens when the gate opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Execute {
     DryRun,
     Webhook,

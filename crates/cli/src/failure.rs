@@ -132,6 +132,11 @@ pub(crate) enum CommandError {
     /// What a job was made from is not what it was.
     #[error("job {job} was made from input {expected}, which is now {got}")]
     OtherInput { job: String, expected: String, got: String },
+    /// A program that did another thing when it was run again.
+    #[error(
+        "expected the program to do the same in both runs, got {expected} and {got} words of output that differ"
+    )]
+    OtherRun { expected: usize, got: usize },
     /// No external prover is named.
     #[error("expected the path of an external prover, got none")]
     NoExternalProver,
@@ -167,6 +172,7 @@ impl Fault for CommandError {
             CommandError::AlreadyOver { .. } => Code(5014),
             CommandError::NotRetried { .. } => Code(5015),
             CommandError::OtherInput { .. } => Code(5016),
+            CommandError::OtherRun { .. } => Code(5021),
             CommandError::NoExternalProver => Code(5017),
             CommandError::Different { .. } => Code(5018),
             CommandError::Calibration { .. } => Code(5019),
@@ -180,7 +186,8 @@ impl Fault for CommandError {
             | CommandError::UnknownCode(_)
             | CommandError::NeedsBatch { .. }
             | CommandError::SameProposal { .. }
-            | CommandError::OtherInput { .. } => Exit::Usage,
+            | CommandError::OtherInput { .. }
+            | CommandError::OtherRun { .. } => Exit::Usage,
             CommandError::Setting { .. }
             | CommandError::SettingsFile { .. }
             | CommandError::PolicyFile { .. }

@@ -27,6 +27,8 @@ mod policy_file;
 mod profiling;
 mod progress;
 mod proving;
+mod remote;
+mod service;
 mod session;
 mod settings;
 mod tenure;

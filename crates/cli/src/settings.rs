@@ -25,6 +25,7 @@ use toml::{Table, Value};
 use crate::{
     arguments::{CommandLine, Global},
     failure::{CommandError, Failure},
+    service::{ATLANTIC, GATE},
 };
 
 /// The name looked for in the current folder.
@@ -43,8 +44,11 @@ const NAMED_ONLY: [&str; 8] = [
     "external-prover",
 ];
 
-/// The section of the routing policy. It decides who sees inputs and who is paid, so it needs a file that was named.
+/// The section of the routing policy.
 const ROUTER: &str = "router";
+
+/// Sections that hold no flags: those commands read them that deal with the queue.
+const SECTIONS: [&str; 3] = [ROUTER, ATLANTIC, GATE];
 
 /// What parsing the command line came to.
 pub(crate) enum Parsed {
@@ -111,28 +115,37 @@ fn read(path: &Path, named: bool) -> Result<Option<Table>, Failure> {
 
 /// The routing policy of the settings file; the default one if it has none.
 pub(crate) fn router(global: &Global) -> Result<RouterPolicy, Failure> {
+    let Some((section, path)) = section(global, ROUTER)? else { return Ok(RouterPolicy::default()) };
+    policy_of(section).map_err(|message| {
+        CommandError::SettingsFile { path, message: format!("{ROUTER}: {message}") }.into()
+    })
+}
+
+/// A section that decides who sees inputs, who is paid, and what is executed, with the name of the file; `None` if the
+/// settings file has none. It must be in a file that was named.
+pub(crate) fn section(global: &Global, name: &str) -> Result<Option<(Value, String)>, Failure> {
     let (path, named) = match &global.config {
         Some(path) => (path.clone(), true),
         None => (DEFAULT_FILE.into(), false),
     };
-    let Some(section) = read(&path, named)?.and_then(|mut table| table.remove(ROUTER)) else {
-        return Ok(RouterPolicy::default());
+    let Some(section) = read(&path, named)?.and_then(|mut table| table.remove(name)) else {
+        return Ok(None);
     };
-    policy_of(section, named).map_err(|message| {
-        CommandError::SettingsFile {
-            path: path.display().to_string(),
-            message: format!("{ROUTER}: {message}"),
+    let path = path.display().to_string();
+    match named {
+        true => Ok(Some((section, path))),
+        false => Err(CommandError::SettingsFile {
+            path,
+            message: format!(
+                "{name}: a file that was only found in the current folder may not have this section; name the file with \
+                 --config or ASHLAR_CONFIG"
+            ),
         }
-        .into()
-    })
+        .into()),
+    }
 }
 
-fn policy_of(section: Value, named: bool) -> Result<RouterPolicy, String> {
-    if !named {
-        return Err("a file that was only found in the current folder may not say who makes proofs; name the file with \
-                    --config or ASHLAR_CONFIG"
-            .to_owned());
-    }
+fn policy_of(section: Value) -> Result<RouterPolicy, String> {
     let policy: RouterPolicy =
         section.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     policy.check().map_err(|error| error.to_string())?;
@@ -152,8 +165,7 @@ fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Resul
         if NAMED_ONLY.contains(&key.as_str()) && !named {
             return Err(refused(key, key).into());
         }
-        if key == ROUTER {
-            // It is read by those commands that route.
+        if SECTIONS.contains(&key.as_str()) && value.is_table() {
             continue;
         }
         match (value, command.find_subcommand(key).cloned()) {
@@ -268,15 +280,32 @@ mod tests {
     }
 
     #[test]
-    fn a_routing_policy_is_read_from_a_named_file_only() {
+    fn a_section_that_spends_or_executes_is_read_from_a_named_file_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, "[gate]\n[atlantic]\nhost = 'staging'\n").unwrap();
+        let line = |words: &[&str]| {
+            let matches = CommandLine::command().try_get_matches_from(words).unwrap();
+            CommandLine::from_arg_matches(&matches).unwrap().global
+        };
+        let named = line(&["ashlar", "--config", path.to_str().unwrap(), "doctor"]);
+        for name in [ATLANTIC, GATE] {
+            assert!(section(&named, name).unwrap().is_some(), "{name}");
+        }
+        assert!(section(&named, ROUTER).unwrap().is_none());
+        let table: Table = "[gate]\nexecute = 'webhook'\n[atlantic]\nhost = 'x'\n".parse().unwrap();
+        apply(CommandLine::command(), &table, &path, false).unwrap();
+    }
+
+    #[test]
+    fn a_routing_policy_is_read_strictly() {
         let text = "environment = 'mainnet'\ncritical-usd = 5\n\
                     [budget]\nday-micro-usd = 7\n\
                     [[rules]]\nname = 'all'\nwhen = { critical = true, most-steps = 9 }\nprefer = ['atlantic', 'stone_local']\n";
         let section = || Value::Table(text.parse().unwrap());
-        let policy = policy_of(section(), true).unwrap();
+        let policy = policy_of(section()).unwrap();
         assert_eq!((policy.critical_usd, policy.budget.day_micro_usd, policy.rules.len()), (5, 7, 1));
         assert_eq!(policy.rules[0].when.most_steps, Some(9));
-        assert!(policy_of(section(), false).unwrap_err().contains("--config"));
         for (wrong, because) in [
             ("environment = 'moon'", "moon"),
             ("speed = 1", "speed"),
@@ -284,7 +313,7 @@ mod tests {
             ("[[rules]]\nname = 'a'\nprefer = []", "no backend"),
             ("environment = 'mainnet'\n[[rules]]\nname = 'a'\nprefer = ['mock']", "proves nothing"),
         ] {
-            let refused = policy_of(Value::Table(wrong.parse().unwrap()), true).unwrap_err();
+            let refused = policy_of(Value::Table(wrong.parse().unwrap())).unwrap_err();
             assert!(refused.contains(because), "{refused}");
         }
     }

@@ -181,6 +181,15 @@ fn a_worker_that_is_to_end_gives_back_what_it_cannot_finish_and_leaves_no_proces
     assert_eq!(attempts(folder.path(), id)[0].outcome.as_deref(), Some("released"));
     // Nobody holds it, so it is cancelled at once, without a worker.
     assert_eq!(status(&run(folder.path(), &["jobs", "cancel", &id.to_string()])), 0);
+    // Done over, it waits in the queue again: a worker makes it, not whoever asked.
+    let again = run(folder.path(), &["jobs", "retry", &id.to_string(), "--json"]);
+    assert_eq!(status(&again), 0, "{}", stderr(&again));
+    let next = JobId::parse(json(&again)["job"].as_str().unwrap()).unwrap();
+    let record = job(folder.path(), next);
+    assert_eq!((record.proof_status, record.retry_of), (ProofStatus::Queued, Some(id)));
+    assert!(stderr(&again).contains("ashlar worker"), "{}", stderr(&again));
+    let refused = run(folder.path(), &["jobs", "retry", &id.to_string()]);
+    assert_eq!(status(&refused), 2, "{}", stderr(&refused));
 }
 
 #[test]

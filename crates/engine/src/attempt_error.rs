@@ -96,6 +96,15 @@ impl Fault for AttemptError {
 /// Whose fault an error is that the process of an attempt told: by its code where the room says it, else by its exit class.
 pub(crate) fn blame(code: Code, exit_status: u8) -> FailureKind {
     match (code.0, exit_status) {
+        // No run for a prover elsewhere: somebody here can still prove it.
+        (2019, _) => FailureKind::Configuration,
+        // The managed service. Its errors say by their codes what they mean: see `ashlar_atlantic::Class`.
+        (8104 | 8111, _) => FailureKind::Input,
+        (8113..=8115, _) => FailureKind::Quota,
+        (8125, _) => FailureKind::Capacity,
+        (8123, _) => FailureKind::Time,
+        (8107..=8110 | 8112 | 8116..=8122 | 8126..=8143 | 8160..=8164, _) => FailureKind::Backend,
+        (8101..=8106 | 8124 | 8144..=8153, _) => FailureKind::Configuration,
         // The packages' tool is missing, or a file cannot be read.
         (2015..=2018, _) => FailureKind::Configuration,
         // The program itself, and its limits: it would go no better elsewhere.
@@ -107,6 +116,18 @@ pub(crate) fn blame(code: Code, exit_status: u8) -> FailureKind {
         // What our verifier rejects, our prover should not have made.
         _ => FailureKind::Crash,
     }
+}
+
+/// Whether a failure is final for its job, whoever else could prove it: what came back from elsewhere contradicts what was
+/// asked for, and somebody has to look before the job goes on.
+pub(crate) fn is_hard(code: Code) -> bool {
+    matches!(code.0, 8122 | 8130..=8133 | 8141 | 8142 | 8160..=8162 | 8164)
+}
+
+/// Whether a failure of a backend is of a kind that time does not mend.
+pub(crate) fn is_grave(code: &str) -> bool {
+    let number = code.strip_prefix("ASH-").and_then(|digits| digits.parse().ok());
+    number.is_some_and(|number| matches!(number, 8110 | 8112..=8115) || is_hard(Code(number)))
 }
 
 #[cfg(test)]
@@ -126,6 +147,14 @@ mod tests {
             (1351, 5, FailureKind::Backend),
             (7042, 70, FailureKind::Crash),
             (1401, 1, FailureKind::Crash),
+            (2019, 2, FailureKind::Configuration),
+            (8111, 2, FailureKind::Input),
+            (8114, 5, FailureKind::Quota),
+            (8120, 5, FailureKind::Backend),
+            (8123, 5, FailureKind::Time),
+            (8125, 5, FailureKind::Capacity),
+            (8161, 5, FailureKind::Backend),
+            (8103, 3, FailureKind::Configuration),
         ] {
             assert_eq!(blame(Code(code), status), kind, "{code} {status}");
         }

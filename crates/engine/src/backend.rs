@@ -3,8 +3,10 @@
 //! | module | backend |
 //! |---|---|
 //! | `stone` | [`StoneLocal`], [`StoneExternal`]: on this machine, in a supervised child process |
+//! | `atlantic` | [`Atlantic`]: Herodotus' managed prover |
 //! | `mock` | [`Mock`]: everything but the proof |
 
+mod atlantic;
 mod mock;
 mod stone;
 
@@ -13,10 +15,11 @@ use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 use ashlar_store::{Lane, Lease, ProofSource};
 use serde::Serialize;
 
+pub use atlantic::{Atlantic, AtlanticTerms};
 pub use mock::Mock;
 pub use stone::{StoneExternal, StoneLocal};
 
-use crate::{Ended, Forecast, Reins, RunSize, Submission, Variables};
+use crate::{ChildOrder, Ended, Forecast, Reins, RunSize, Submission, Variables, supervise};
 
 /// Why a backend cannot take a request. The router decides by the variant, people read the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -77,6 +80,38 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// What a worker needs to have to let it work.
     fn lane(&self, forecast: &Forecast) -> Lane;
 
+    /// How long one attempt may take; `usual` is what is configured for all.
+    fn attempt_time(&self, usual: Duration) -> Duration {
+        usual
+    }
+
     /// Makes a proof, on a thread of its own, until it is on record, failed, or stopped by the reins.
     fn make(&self, order: &Order, reins: &Reins) -> Ended;
+}
+
+/// In a process of this program that holds the job's lease, and records the result itself.
+fn in_child(order: &Order, memory_bytes: u64, reins: &Reins) -> Ended {
+    let Lease { job, n, token } = order.lease;
+    let mut arguments = order.arguments.clone();
+    let own = [
+        job.to_string(),
+        "--attempt".to_owned(),
+        n.to_string(),
+        "--lease".to_owned(),
+        token.to_string(),
+        "--parent".to_owned(),
+        std::process::id().to_string(),
+        "--memory-bytes".to_owned(),
+        memory_bytes.to_string(),
+    ];
+    arguments.extend(own.map(Into::into));
+    let child = ChildOrder {
+        program: order.program.clone(),
+        arguments,
+        environment: order.environment.clone(),
+        time: order.time,
+        memory_bytes,
+        grace: order.grace,
+    };
+    supervise(&child, reins)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_risk::RiskError;
-use ashlar_store::JobId;
+use ashlar_store::{JobId, Moment};
 
 /// An error of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,12 @@ pub enum EngineError {
         rule: String,
         /// Every backend with its reason.
         reasons: String,
+    },
+    /// A request that is of no use any more.
+    #[error("expected a deadline in the future, got {deadline}")]
+    DeadlinePassed {
+        /// When it was of no use any more.
+        deadline: Moment,
     },
     /// A job that is over is asked to stop.
     #[error("{job} is over: {status}")]
@@ -93,6 +99,7 @@ impl Fault for EngineError {
             EngineError::KeyLength { .. } => Code(8203),
             EngineError::Unusable { .. } => Code(8204),
             EngineError::NoRoute { .. } => Code(8205),
+            EngineError::DeadlinePassed { .. } => Code(8217),
             EngineError::AlreadyOver { .. } => Code(8206),
             EngineError::NotRetried { .. } => Code(8207),
             EngineError::UnreadableRequest { .. } => Code(8208),
@@ -108,6 +115,7 @@ impl Fault for EngineError {
             EngineError::KeyReused { .. }
             | EngineError::KeyLength { .. }
             | EngineError::Unusable { .. }
+            | EngineError::DeadlinePassed { .. }
             | EngineError::NotRetried { .. } => Exit::Usage,
             EngineError::NoRoute { .. } | EngineError::AlreadyOver { .. } => Exit::Negative,
             EngineError::UnreadableRequest { .. } | EngineError::UnusablePolicy { .. } => Exit::Environment,

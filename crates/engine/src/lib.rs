@@ -10,10 +10,13 @@
 //! | `breaker` | [`Breaker`]: a backend that keeps failing is left alone for a while |
 //! | `settings` | [`Settings`]: limits, leases, retries |
 //! | `clock` | [`Clock`]: the present, which tests replace |
+//! | `health` | [`Health`]: how the workers of this process are |
+//! | `gate` | [`Gate`]: where proven allocations are brought |
 //! | `port` | [`JobEngine`]: what a worker trusts the queue with |
 //! | `worker` | [`Worker`]: claims what fits, keeps leases alive, sweeps, scrubs, drains |
 //! | `child` | [`supervise`]: the process of an attempt, watched until it is gone |
 //! | `confine` | [`Confinement`]: what that process does to itself first |
+//! | `remote` | [`RemoteAttempt`]: one attempt with the managed service, in that process |
 //! | `reins` | [`Reins`]: what heartbeat and maker say to each other |
 //! | `retry` | what becomes of a job whose attempt failed; pure |
 //! | `attempt_error` | [`AttemptError`] |
@@ -28,8 +31,11 @@ mod clock;
 mod confine;
 mod error;
 mod forecast;
+mod gate;
+mod health;
 mod port;
 mod reins;
+mod remote;
 mod retry;
 mod router;
 mod service;
@@ -38,15 +44,18 @@ mod submission;
 mod worker;
 
 pub use attempt_error::AttemptError;
-pub use backend::{Backend, Mock, Order, StoneExternal, StoneLocal, Unable};
+pub use backend::{Atlantic, AtlanticTerms, Backend, Mock, Order, StoneExternal, StoneLocal, Unable};
 pub use breaker::{Breaker, BreakerPolicy};
 pub use child::{ChildOrder, Ended, Variables, supervise};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use confine::{Confinement, ConfinementError};
 pub use error::EngineError;
 pub use forecast::{Forecast, RunSize};
+pub use gate::Gate;
+pub use health::{Health, Trouble};
 pub use port::JobEngine;
 pub use reins::{Reins, Stop};
+pub use remote::{Delivered, MOST_PROOF_BYTES, RemoteAttempt, RemoteError, RemoteRun};
 pub use router::{
     Budget, Choice, Condition, Considered, Environment, Offer, Question, RouterPolicy, Routing, Rule,
     Verdict, route,
@@ -54,4 +63,4 @@ pub use router::{
 pub use service::{BackendState, Engine, Events, Submitted};
 pub use settings::Settings;
 pub use submission::{Circumstances, ProgramTask, Requirements, Submission, Task};
-pub use worker::{Health, Worker, WorkerReport, WorkerSettings};
+pub use worker::{Worker, WorkerReport, WorkerSettings};

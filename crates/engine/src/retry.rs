@@ -2,28 +2,21 @@
 
 use std::time::Duration;
 
-use ashlar_store::{FailureKind, Lane, Next, ProofSource};
-
-/// Another backend that would take the job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Alternative {
-    pub(crate) backend: ProofSource,
-    pub(crate) lane: Lane,
-    pub(crate) memory_bytes: u64,
-    pub(crate) micro_usd: u64,
-}
+use ashlar_store::{Destination, FailureKind, Next};
 
 /// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed {
     /// Whose fault it was.
     pub(crate) kind: FailureKind,
+    /// Whether it is final, whoever else could prove it.
+    pub(crate) hard: bool,
     /// What it turned out to need, in bytes, where that is known and some worker has it.
     pub(crate) needs_bytes: Option<u64>,
     /// What was set aside for it, in bytes.
     pub(crate) had_bytes: u64,
     /// Who else would take it.
-    pub(crate) elsewhere: Option<Alternative>,
+    pub(crate) elsewhere: Option<Destination>,
     /// The pause that is due.
     pub(crate) pause: Duration,
 }
@@ -48,13 +41,9 @@ pub(crate) fn may_go_elsewhere(kind: FailureKind) -> bool {
 /// What is next.
 pub(crate) fn next(failed: &Failed) -> Next {
     let again = Next::Again { after: failed.pause, memory_bytes: None };
-    let elsewhere = failed.elsewhere.map(|other| Next::Elsewhere {
-        backend: other.backend,
-        lane: other.lane,
-        memory_bytes: other.memory_bytes,
-        micro_usd: other.micro_usd,
-    });
+    let elsewhere = failed.elsewhere.map(Next::Elsewhere);
     match failed.kind {
+        _ if failed.hard => Next::Bury,
         FailureKind::Program | FailureKind::Input | FailureKind::Mock => Next::Bury,
         FailureKind::Crash | FailureKind::Lost => again,
         FailureKind::Backend | FailureKind::Quota => elsewhere.unwrap_or(again),
@@ -72,28 +61,27 @@ pub(crate) fn next(failed: &Failed) -> Next {
 
 #[cfg(test)]
 mod tests {
+    use ashlar_store::{Lane, ProofSource};
+
     use super::*;
 
-    const OTHER: Alternative = Alternative {
+    const OTHER: Destination = Destination {
         backend: ProofSource::Atlantic,
         lane: Lane::RemoteAtlantic,
         memory_bytes: 0,
         micro_usd: 7,
+        attempt_time: Duration::from_secs(1),
     };
 
-    fn after(kind: FailureKind, elsewhere: Option<Alternative>, needs_bytes: Option<u64>) -> Next {
-        next(&Failed { kind, needs_bytes, had_bytes: 100, elsewhere, pause: Duration::from_secs(2) })
+    fn after(kind: FailureKind, elsewhere: Option<Destination>, needs_bytes: Option<u64>) -> Next {
+        let pause = Duration::from_secs(2);
+        next(&Failed { kind, hard: false, needs_bytes, had_bytes: 100, elsewhere, pause })
     }
 
     #[test]
     fn every_kind_of_failure_has_its_own_future() {
         let again = Next::Again { after: Duration::from_secs(2), memory_bytes: None };
-        let moved = Next::Elsewhere {
-            backend: ProofSource::Atlantic,
-            lane: Lane::RemoteAtlantic,
-            memory_bytes: 0,
-            micro_usd: 7,
-        };
+        let moved = Next::Elsewhere(OTHER);
         for (kind, alone, with_another) in [
             (FailureKind::Program, Next::Bury, Next::Bury),
             (FailureKind::Input, Next::Bury, Next::Bury),
@@ -112,6 +100,17 @@ mod tests {
             assert_eq!(may_go_elsewhere(kind), alone != with_another, "{kind}");
         }
         assert_eq!(FailureKind::ALL.len(), 10);
+    }
+
+    #[test]
+    fn what_contradicts_the_request_is_final_whoever_else_would_take_the_job() {
+        for kind in FailureKind::ALL {
+            let pause = Duration::ZERO;
+            let elsewhere = Some(OTHER);
+            let failed =
+                Failed { kind: *kind, hard: true, needs_bytes: None, had_bytes: 1, elsewhere, pause };
+            assert_eq!(next(&failed), Next::Bury, "{kind}");
+        }
     }
 
     #[test]

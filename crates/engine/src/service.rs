@@ -3,15 +3,16 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use ashlar_store::{
-    Attempt, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission, NewWork, ProofSource, ProofStatus,
-    QueueDepth, Store, SubmissionKey, WorkItem, Worker,
+    Attempt, Destination, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission, NewWork, ProofSource,
+    ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Backend, Clock, EngineError, Forecast, Mock, Offer, RouterPolicy, Routing, RunSize, Settings,
-    StoneExternal, StoneLocal, Submission, SystemClock, Task, route, router::Question,
+    Atlantic, Backend, Clock, EngineError, Forecast, Mock, Offer, RouterPolicy, Routing, RunSize, Settings,
+    StoneExternal, StoneLocal, Submission, SystemClock, Task, Trouble, health::Watched,
+    retry::may_go_elsewhere, route, router::Question,
 };
 
 /// The longest idempotency key, in characters.
@@ -33,6 +34,7 @@ pub struct Engine {
     settings: Arc<Settings>,
     backends: Arc<Vec<Box<dyn Backend>>>,
     clock: Arc<dyn Clock>,
+    watched: Watched,
 }
 
 /// A request that is on record.
@@ -80,9 +82,16 @@ impl Engine {
         let backends: Vec<Box<dyn Backend>> = vec![
             Box::new(StoneLocal { rates, most_bytes }),
             Box::new(StoneExternal { program: settings.external_prover.clone(), rates, most_bytes }),
+            Box::new(Atlantic { terms: settings.atlantic.clone() }),
             Box::new(Mock),
         ];
-        Ok(Engine { store, settings: Arc::new(settings), backends: Arc::new(backends), clock })
+        Ok(Engine {
+            store,
+            settings: Arc::new(settings),
+            backends: Arc::new(backends),
+            clock,
+            watched: Watched::default(),
+        })
     }
 
     /// The same engine with connections of its own to the records, for another runtime: see [`Store::reconnected`].
@@ -108,6 +117,22 @@ impl Engine {
         self.backends.iter().find(|backend| backend.source() == source).map(|backend| &**backend)
     }
 
+    /// The workers of this process.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// What is wrong with a worker of this process, if anything is with any.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let now = self.now();
+        self.watched.all().iter().find_map(|health| health.trouble(now))
+    }
+
+    /// Artefacts that the last scrub of this process's workers found missing or changed.
+    pub fn damaged_artefacts(&self) -> u64 {
+        self.watched.all().iter().map(|health| health.damaged_artefacts()).max().unwrap_or(0)
+    }
+
     /// The routing policy.
     pub fn policy(&self) -> &RouterPolicy {
         &self.settings.policy
@@ -124,8 +149,8 @@ impl Engine {
     /// the sender's name before it.
     ///
     /// # Errors
-    /// [`EngineError::Unusable`], [`EngineError::KeyLength`], [`EngineError::KeyReused`], [`EngineError::NoRoute`],
-    /// [`EngineError::QueueFull`], or of the records; then nothing is recorded.
+    /// [`EngineError::Unusable`], [`EngineError::KeyLength`], [`EngineError::KeyReused`],
+    /// [`EngineError::DeadlinePassed`], [`EngineError::NoRoute`], [`EngineError::QueueFull`], or of the records; then nothing is recorded.
     pub async fn submit(&self, submission: &Submission, key: Option<&str>) -> Result<Submitted, EngineError> {
         self.record(submission, key, None).await
     }
@@ -147,6 +172,9 @@ impl Engine {
                 Some(SubmissionKey { key: key.to_owned(), body: submission.digest() })
             }
         };
+        if let Some(deadline) = submission.circumstances.deadline.filter(|at| *at <= self.clock.now()) {
+            return Err(EngineError::DeadlinePassed { deadline });
+        }
         let allocations = submission.allocations()?;
         let routing = self.plan(submission).await?;
         let Some(choice) = routing.chosen else {
@@ -211,9 +239,50 @@ impl Engine {
             memory_bytes: forecast.memory_bytes,
             not_before: now,
             deadline: submission.circumstances.deadline,
-            attempt_time: self.settings.attempt_time,
+            attempt_time: self.attempt_time(backend),
             budget: self.settings.attempts,
         }
+    }
+
+    /// Who should make a job's proof now: without the backends that failed it, of which `just` did so just now. `None` if
+    /// its request cannot be read, so that nobody can be asked.
+    pub(crate) async fn reroute(
+        &self,
+        job: JobId,
+        just: Option<(ProofSource, String)>,
+    ) -> Result<Option<Routing>, EngineError> {
+        let mut failed: Vec<(ProofSource, String)> = just.into_iter().collect();
+        for attempt in self.store.attempts_at(job).await? {
+            if attempt.failure_kind.is_some_and(may_go_elsewhere)
+                && !failed.iter().any(|(backend, _)| *backend == attempt.backend)
+            {
+                failed.push((attempt.backend, attempt.error_code.unwrap_or_default()));
+            }
+        }
+        match self.submission_of(job).await {
+            Ok(submission) => Ok(Some(self.plan_without(&submission, &failed).await?)),
+            Err(EngineError::UnreadableRequest { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where a decision sends a job.
+    pub(crate) fn destination(&self, routing: &Routing) -> Option<Destination> {
+        let choice = routing.chosen?;
+        let backend = self.backend(choice.backend)?;
+        Some(Destination {
+            backend: choice.backend,
+            lane: backend.lane(&choice.forecast),
+            memory_bytes: choice.forecast.memory_bytes,
+            micro_usd: choice.forecast.micro_usd,
+            attempt_time: self.attempt_time(choice.backend),
+        })
+    }
+
+    /// How long one attempt with a backend may take.
+    pub(crate) fn attempt_time(&self, backend: ProofSource) -> Duration {
+        let usual = self.settings.attempt_time;
+        self.backend(backend).map_or(usual, |backend| backend.attempt_time(usual))
     }
 
     /// What would happen to a request: who would make the proof, why, and what it is predicted to take. Nothing is
@@ -240,7 +309,7 @@ impl Engine {
             offers.push(Offer {
                 source: backend.source(),
                 forecast: backend.forecast(submission, &size),
-                breaker: self.store.breaker_of(backend.source()).await?.into(),
+                breaker: self.store.troubles_with(backend.source()).await?.into(),
             });
         }
         let since = Moment::from_milliseconds(now.milliseconds().saturating_sub(DAY));
@@ -325,7 +394,7 @@ impl Engine {
     pub async fn backends(&self) -> Result<Vec<BackendState>, EngineError> {
         let mut states = Vec::with_capacity(self.backends.len());
         for backend in self.backends.iter() {
-            let breaker = crate::Breaker::from(self.store.breaker_of(backend.source()).await?);
+            let breaker = crate::Breaker::from(self.store.troubles_with(backend.source()).await?);
             states.push(BackendState {
                 backend: backend.source(),
                 failures: breaker.failures,
@@ -384,7 +453,7 @@ impl Events {
                 self.after = event.id;
                 return Ok(event);
             }
-            self.read.extend(self.store.all_events(self.after, EVENTS_AT_ONCE).await?);
+            self.read.extend(self.store.events_page(None, None, self.after, EVENTS_AT_ONCE).await?);
             if self.read.is_empty() {
                 tokio::time::sleep(GLANCE).await;
             }

@@ -6,7 +6,7 @@ use ashlar_field::Kernels;
 use ashlar_stone::{Memory, Rates};
 use ashlar_store::Pauses;
 
-use crate::RouterPolicy;
+use crate::{AtlanticTerms, RouterPolicy};
 
 /// How the engine works. [`Settings::default`] suits one machine.
 #[derive(Clone, Debug)]
@@ -31,6 +31,10 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// The external prover, if there is one.
     pub external_prover: Option<PathBuf>,
+    /// On which terms the managed service is asked, if it is.
+    pub atlantic: Option<AtlanticTerms>,
+    /// How long a job waits at one priority before it is raised to the next.
+    pub raise_after: Duration,
 }
 
 impl Default for Settings {
@@ -48,6 +52,8 @@ impl Default for Settings {
             // A tenth is left to the system and to the service itself.
             memory_bytes: Memory::now().map_or(UNKNOWN, |memory| memory.limit / 10 * 9),
             external_prover: None,
+            atlantic: None,
+            raise_after: Duration::from_secs(600),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked for: a task, how its proof is to be, and the circumstances that decide who makes it.
 
-use ashlar_risk::{MAX_PROPOSALS, Proposal, decide, parse_proposals, proposal_to_json};
+use ashlar_risk::{MAX_PROPOSALS, Proposal, decide, parse_proposals};
 use ashlar_stone::{HashChoice, Optimize};
 use ashlar_store::{ContentHash, JobId, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose, Store};
 use serde::{Deserialize, Serialize};
@@ -180,14 +180,7 @@ impl Submission {
                 let reason = format!("the proposal {proposal_id} stands twice in the batch");
                 return Err(EngineError::Unusable { reason });
             }
-            recorded.push(NewAllocation {
-                proposal: proposal_to_json(proposal),
-                proposal_id: decision.proposal_id,
-                model_version: proposal.model_version,
-                scores: decision.scores.clone(),
-                shares: decision.shares.clone(),
-                verdict: decision.verdict as u8,
-            });
+            recorded.push(NewAllocation::of(proposal, &decision));
         }
         Ok(recorded)
     }

@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `heartbeat` | the thread that keeps leases alive, passes on requests to cancel, and gives up what is lost |
-//! | `chores` | the sweep for vanished holders, the scrub of artefacts |
+//! | `chores` | the sweep for vanished holders, the scrub of artefacts, visits to the gate, work that has to move |
 
 mod chores;
 mod heartbeat;
@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -23,15 +23,16 @@ use std::{
 use ashlar_fault::Fault as _;
 use ashlar_stone::Memory;
 use ashlar_store::{
-    AttemptEnd, Claimant, Claimed, FailureKind, JobId, Lane, Moment, ProofSource, ProofStatus, WorkerState,
+    AttemptEnd, Claimant, Claimed, Destination, FailureKind, JobId, Lane, Moment, ProofStatus, WorkerState,
 };
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use self::{chores::Chores, heartbeat::Heartbeat};
 use crate::{
-    AttemptError, Ended, Engine, EngineError, JobEngine as _, Order, Reins, Stop, Variables,
-    retry::{Alternative, Failed, may_go_elsewhere, next},
+    AttemptError, Ended, Engine, EngineError, Gate, Health, JobEngine as _, Order, Reins, Stop, Variables,
+    attempt_error::is_hard,
+    retry::{Failed, may_go_elsewhere, next},
 };
 
 /// How a worker works.
@@ -43,6 +44,10 @@ pub struct WorkerSettings {
     pub memory_bytes: u64,
     /// The most proofs that it makes at once.
     pub most_at_once: usize,
+    /// The most proofs that it waits for at once while others make them.
+    pub remote_at_once: usize,
+    /// Where it brings proven allocations; without it they wait.
+    pub gate: Option<Gate>,
     /// How often it looks for work.
     pub poll: Duration,
     /// How long what it holds may go on after it was asked to end.
@@ -68,6 +73,8 @@ impl WorkerSettings {
             lanes: vec![Lane::ProveSmall, Lane::ProveMedium, Lane::ProveLarge],
             memory_bytes,
             most_at_once: std::thread::available_parallelism().map_or(1, usize::from),
+            remote_at_once: 8,
+            gate: None,
             poll: Duration::from_millis(100),
             drain: Duration::from_secs(30),
             grace: Duration::from_secs(3),
@@ -77,37 +84,6 @@ impl WorkerSettings {
             arguments,
             environment: Variables::default(),
         }
-    }
-}
-
-/// How a worker is, for health checks. Shared with whoever asks.
-#[derive(Debug, Default)]
-pub struct Health {
-    polled_at: AtomicU64,
-    claims: AtomicU64,
-    stalled: AtomicU64,
-    damaged: AtomicU64,
-}
-
-impl Health {
-    /// When it last looked for work; `None` before the first time.
-    pub fn polled_at(&self) -> Option<Moment> {
-        Some(self.polled_at.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Moment::from_milliseconds)
-    }
-
-    /// How many jobs it has taken.
-    pub fn claims(&self) -> u64 {
-        self.claims.load(Ordering::Relaxed)
-    }
-
-    /// Polls in a row without a claim although there was work that fits.
-    pub fn stalled_polls(&self) -> u64 {
-        self.stalled.load(Ordering::Relaxed)
-    }
-
-    /// Artefacts that the last scrub found missing or changed.
-    pub fn damaged_artefacts(&self) -> u64 {
-        self.damaged.load(Ordering::Relaxed)
     }
 }
 
@@ -131,6 +107,8 @@ pub struct Worker {
     settings: WorkerSettings,
     name: String,
     health: Arc<Health>,
+    /// How many proofs by others it may wait for now: none while their breaker is open, one while it is half open.
+    remote_places: AtomicUsize,
 }
 
 /// What a worker holds.
@@ -156,7 +134,9 @@ impl Worker {
             host => host,
         };
         let name = format!("{host}-{}", ulid::Ulid::new());
-        Worker { engine, settings, name, health: Arc::default() }
+        let health = Arc::new(Health::new(settings.stalled_polls));
+        let remote_places = AtomicUsize::new(settings.remote_at_once);
+        Worker { engine, settings, name, health, remote_places }
     }
 
     /// Its name in the records.
@@ -175,9 +155,12 @@ impl Worker {
     /// # Errors
     /// Of the records. What it holds is stopped first, so that no process is left behind.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<WorkerReport, EngineError> {
+        self.engine.watched().add(&self.health);
         let holds: Holds = Arc::default();
         let heartbeat = Heartbeat::start(&self.engine, Arc::clone(&holds));
-        let outcome = self.work(&holds, &mut stop).await;
+        let mut chores = Chores::new(&self.settings);
+        let outcome = self.work(&holds, &mut chores, &mut stop).await;
+        chores.leave_the_gate().await;
         // Whatever went wrong, no process is left behind.
         let threads: Vec<JoinHandle<()>> = {
             let mut holds = locked(&holds);
@@ -205,10 +188,10 @@ impl Worker {
     async fn work(
         &self,
         holds: &Holds,
+        chores: &mut Chores,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<WorkerReport, EngineError> {
         let (ended, mut endings) = mpsc::unbounded_channel::<(JobId, Ended)>();
-        let mut chores = Chores::new(&self.settings);
         let mut report = WorkerReport::default();
         let mut draining_since: Option<Moment> = None;
         let mut stopped = false;
@@ -251,13 +234,19 @@ impl Worker {
         report: &mut WorkerReport,
     ) -> Result<(), EngineError> {
         loop {
-            let (count, reserved) = {
+            let (count, remote, reserved) = {
                 let held = locked(holds);
-                (held.len(), held.values().map(|held| held.claimed.work.memory_bytes).sum::<u64>())
+                let remote = held.values().filter(|held| is_remote(held.claimed.work.lane)).count();
+                (held.len(), remote, held.values().map(|held| held.claimed.work.memory_bytes).sum::<u64>())
             };
             let now = self.engine.now();
             self.health.polled_at.store(now.milliseconds(), Ordering::Relaxed);
-            if count >= self.settings.most_at_once {
+            // What others make is bounded by how many may be waited for, not by what this machine has.
+            let here = count - remote < self.settings.most_at_once;
+            let elsewhere = remote < self.remote_places.load(Ordering::Relaxed);
+            let takes = |lane: &Lane| if is_remote(*lane) { elsewhere } else { here };
+            let lanes: Vec<Lane> = self.settings.lanes.iter().copied().filter(takes).collect();
+            if lanes.is_empty() {
                 self.health.stalled.store(0, Ordering::Relaxed);
                 return Ok(());
             }
@@ -269,14 +258,14 @@ impl Worker {
             let settings = self.engine.settings();
             let claimant = Claimant {
                 worker: &self.name,
-                lanes: &self.settings.lanes,
+                lanes: &lanes,
                 free_bytes,
                 total_bytes: self.settings.memory_bytes,
                 lease: settings.lease,
                 patience: settings.patience,
             };
             let Some(claimed) = self.engine.store().claim(&claimant, now).await? else {
-                return self.watch_for_stalls(count, now).await;
+                return self.watch_for_stalls(count, &lanes, now).await;
             };
             self.health.claims.fetch_add(1, Ordering::Relaxed);
             self.health.stalled.store(0, Ordering::Relaxed);
@@ -286,26 +275,15 @@ impl Worker {
     }
 
     /// Counts polls of an idle worker without a claim although there is work that it could take.
-    async fn watch_for_stalls(&self, held: usize, now: Moment) -> Result<(), EngineError> {
-        let stalled = held == 0
-            && self
-                .engine
-                .store()
-                .has_ready_work(&self.settings.lanes, self.settings.memory_bytes, now)
-                .await?;
+    async fn watch_for_stalls(&self, held: usize, lanes: &[Lane], now: Moment) -> Result<(), EngineError> {
+        let stalled =
+            held == 0 && self.engine.store().has_ready_work(lanes, self.settings.memory_bytes, now).await?;
         if stalled {
             self.health.stalled.fetch_add(1, Ordering::Relaxed);
         } else {
             self.health.stalled.store(0, Ordering::Relaxed);
         }
         Ok(())
-    }
-
-    /// Whether it has looked for work lately, and takes what it could.
-    pub fn is_well(settings: &WorkerSettings, health: &Health, now: Moment) -> bool {
-        const SILENCE: Duration = Duration::from_secs(30);
-        health.polled_at().is_none_or(|at| now.since(at) < SILENCE)
-            && health.stalled_polls() < settings.stalled_polls
     }
 
     /// Lets the backend make a claimed job, on a thread of its own.
@@ -411,11 +389,15 @@ impl Worker {
             return Ok(store.end(lease, &AttemptEnd::Cancelled, peak, self.engine.now()).await);
         }
         let most = self.engine.settings().memory_bytes;
-        let elsewhere =
-            if may_go_elsewhere(kind) { self.alternative(claimed, kind, text).await? } else { None };
+        let hard = is_hard(code);
+        let elsewhere = match may_go_elsewhere(kind) && !hard {
+            true => self.alternative(claimed, kind, text).await?,
+            false => None,
+        };
         let now = self.engine.now();
         let failed = Failed {
             kind,
+            hard,
             needs_bytes: needs_bytes.filter(|bytes| *bytes <= most),
             had_bytes: claimed.work.memory_bytes,
             elsewhere,
@@ -431,34 +413,22 @@ impl Worker {
         claimed: &Claimed,
         kind: FailureKind,
         text: &str,
-    ) -> Result<Option<Alternative>, EngineError> {
+    ) -> Result<Option<Destination>, EngineError> {
         let job = claimed.lease.job;
-        let store = self.engine.store();
         let first_line = text.lines().next().unwrap_or_default();
-        let mut failed: Vec<(ProofSource, String)> = vec![(claimed.backend, format!("{kind}: {first_line}"))];
-        for attempt in store.attempts_at(job).await? {
-            if attempt.failure_kind.is_some_and(may_go_elsewhere)
-                && !failed.iter().any(|(backend, _)| *backend == attempt.backend)
-            {
-                failed.push((attempt.backend, attempt.error_code.unwrap_or_default()));
-            }
-        }
-        let submission = match self.engine.submission_of(job).await {
-            Ok(submission) => submission,
-            // Nobody else can be asked for what cannot be read.
-            Err(EngineError::UnreadableRequest { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let routing = self.engine.plan_without(&submission, &failed).await?;
-        let Some(choice) = routing.chosen else { return Ok(None) };
-        let Some(backend) = self.engine.backend(choice.backend) else { return Ok(None) };
-        store.note(job, "route", &serde_json::json!(routing)).await?;
-        Ok(Some(Alternative {
-            backend: choice.backend,
-            lane: backend.lane(&choice.forecast),
-            memory_bytes: choice.forecast.memory_bytes,
-            micro_usd: choice.forecast.micro_usd,
-        }))
+        let failed = (claimed.backend, format!("{kind}: {first_line}"));
+        let Some(routing) = self.engine.reroute(job, Some(failed)).await? else { return Ok(None) };
+        let Some(to) = self.engine.destination(&routing) else { return Ok(None) };
+        self.engine.store().note(job, "route", &serde_json::json!(routing)).await?;
+        Ok(Some(to))
+    }
+}
+
+/// Whether a lane is for proofs that others make.
+fn is_remote(lane: Lane) -> bool {
+    match lane {
+        Lane::RemoteAtlantic => true,
+        Lane::ProveSmall | Lane::ProveMedium | Lane::ProveLarge | Lane::ProveExternal => false,
     }
 }
 

@@ -13,9 +13,9 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 use ashlar_engine::JobEngine;
 use ashlar_fault::Code;
 use ashlar_store::{
-    AttemptEnd, Claimant, ContentHash, Error, Expired, FailureKind, JobId, Lane, Lease, Moment, NewJob,
-    NewSubmission, NewWork, Next, Pauses, ProofSource, ProofStatus, Purpose, Renewed, Store, SubmissionKey,
-    Submitted,
+    AttemptEnd, Claimant, ContentHash, Destination, Error, Expired, FailureKind, JobId, Lane, Lease, Moment,
+    NewJob, NewSubmission, NewWork, Next, Pauses, ProofSource, ProofStatus, Purpose, Renewed, Store,
+    SubmissionKey, Submitted,
 };
 use proptest::{
     prelude::*,
@@ -30,6 +30,7 @@ const PAUSES: Pauses = Pauses { first: Duration::from_secs(2), longest: Duration
 const LIMIT: u64 = 12;
 const LOST: Code = Code(8216);
 const LANES: [Lane; 3] = [Lane::ProveSmall, Lane::ProveMedium, Lane::RemoteAtlantic];
+const ATTEMPT: Duration = Duration::from_secs(3600);
 const STEPS_A_CASE: usize = 1000;
 
 /// One thing that happens.
@@ -228,7 +229,7 @@ fn request(step: &Step, now: Moment) -> NewSubmission {
             memory_bytes: *memory,
             not_before: now,
             deadline: deadline.map(|seconds| now.after(Duration::from_secs(seconds))),
-            attempt_time: Duration::from_secs(3600),
+            attempt_time: ATTEMPT,
             budget: *budget,
         },
         key: key
@@ -367,12 +368,13 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
             let next = match next {
                 0 => Next::Bury,
                 1 => Next::TimeOut,
-                2 => Next::Elsewhere {
+                2 => Next::Elsewhere(Destination {
                     backend: ProofSource::Atlantic,
                     lane: Lane::RemoteAtlantic,
                     memory_bytes: 0,
                     micro_usd: 9,
-                },
+                    attempt_time: ATTEMPT,
+                }),
                 3 => Next::Again { after, memory_bytes: Some(3) },
                 _ => Next::Again { after, memory_bytes: None },
             };
@@ -383,12 +385,12 @@ async fn take(store: &Store, model: &mut Model, step: &Step) -> Result<(), TestC
                 let left = job.spent < job.budget;
                 match next {
                     Next::TimeOut => job.end(ProofStatus::Timeout),
-                    Next::Again { .. } | Next::Elsewhere { .. } if job.unwanted => {
+                    Next::Again { .. } | Next::Elsewhere(_) if job.unwanted => {
                         job.end(ProofStatus::Cancelled)
                     }
-                    Next::Elsewhere { backend, lane, memory_bytes, .. } if left => {
+                    Next::Elsewhere(to) if left => {
                         job.again(now);
-                        (job.source, job.lane, job.memory) = (backend, lane, memory_bytes);
+                        (job.source, job.lane, job.memory) = (to.backend, to.lane, to.memory_bytes);
                     }
                     Next::Again { after, memory_bytes } if left => {
                         job.again(now.after(after));

@@ -1,8 +1,11 @@
 //! The models that decide: version → program, pinned by its hash.
 
-use std::sync::LazyLock;
+use std::{path::Path, sync::LazyLock};
 
-use ashlar_cairo::{Arguments, LayoutChoice, Limits, Program, Run, RunOptions};
+use ashlar_cairo::{
+    Arguments, LayoutChoice, Limits, PositionIndependentExecution, Program, Run, RunOptions,
+    execute_position_independently,
+};
 use ashlar_cpu_air::statement::EntryForm;
 use ashlar_field::Felt;
 
@@ -134,6 +137,26 @@ fn run_witness(witness: &Witness) -> Result<Run, RiskError> {
     };
     let arguments = Arguments::ProgramInput(witness.program_input());
     Ok(ashlar_cairo::run(program, &arguments, &options)?)
+}
+
+/// Runs the model's program over 1 to [`MAX_PROPOSALS`] proposals for a prover elsewhere: the execution is written as a ZIP
+/// archive, and comes back only if its output is exactly the records of the reference.
+///
+/// # Errors
+/// As [`run_model`]; [`RiskError::Run`] if the file cannot be written.
+pub fn execute_model(proposals: &[Proposal], to: &Path) -> Result<PositionIndependentExecution, RiskError> {
+    if proposals.is_empty() || proposals.len() > MAX_PROPOSALS {
+        return Err(RiskError::BatchSize { got: proposals.len() });
+    }
+    let mut expected = Vec::new();
+    for proposal in proposals {
+        expected.extend(output_record(proposal, &decide(proposal)?));
+    }
+    let program = PROGRAM.as_ref().ok_or(RiskError::UnknownModel { version: MODEL_VERSION })?;
+    let arguments = Arguments::ProgramInput(Witness::new(proposals, Width::Wide)?.program_input());
+    let made = execute_position_independently(program, &arguments, &Limits::default(), to)?;
+    check_output(&made.output, &expected)?;
+    Ok(made)
 }
 
 /// The outputs must be equal, their lengths included.

@@ -17,6 +17,7 @@ type Schema = fn() -> Value;
 const SCHEMAS: &[(&str, Schema)] = &[
     ("Problem", problem),
     ("Health", || object(&[("status", words(&["ok"]))])),
+    ("Readiness", || object(&[("status", words(&["ok", "degraded"])), ("damaged_artefacts", count())])),
     ("OpenApi", || json!({ "type": "object" })),
     ("Job", || {
         object(&[

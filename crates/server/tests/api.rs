@@ -1,7 +1,6 @@
 //! Every route over TCP, and what it refuses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use ashlar_fault::Code;
 use ashlar_store::{ArtefactKind, ContentHash, JobId, KeyReach, KeyScope, ProofStatus};
 use serde_json::{Value, json};
 
@@ -222,14 +221,13 @@ async fn a_stream_of_a_job_goes_on_after_the_last_event_and_ends_with_the_job() 
         .as_str()
         .unwrap()
         .to_owned();
-    let id = JobId::parse(&job).unwrap();
     let path = format!("/api/v1/jobs/{job}/events");
     let stream = [("accept", "text/event-stream")];
     let streaming = served.get_with(&path, &stream);
     let failing = async {
         // The stream is open, or will be: either way it must not miss this.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        served.store().fail(id, Code(4012), "it broke\nevent: forged").await.unwrap();
+        served.fail_the_job("it broke\nevent: forged").await;
     };
     let (reply, ()) = tokio::join!(streaming, failing);
     assert_eq!(reply.header("content-type"), Some("text/event-stream"));

@@ -1,7 +1,6 @@
 //! The pages over TCP: what they show, what they refuse, and that nobody's text becomes markup.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use ashlar_fault::Code;
 use ashlar_store::{JobId, KeyReach, KeyScope, ProofStatus};
 
 mod support;
@@ -102,10 +101,10 @@ async fn every_page_and_picture_is_there() {
 #[tokio::test]
 async fn an_unverified_allocation_is_visibly_blocked_with_the_reason() {
     let served = served().await;
-    let (job, allocation) = proposed(&served, 1).await;
+    let (_, allocation) = proposed(&served, 1).await;
     let waiting = served.get("/ledger").await.text();
     assert!(waiting.contains("no proof yet: the job is queued"), "{waiting}");
-    served.store().fail(job, Code(4012), "the process is gone").await.unwrap();
+    served.fail_the_job("the process is gone").await;
     for path in ["/ledger".to_owned(), format!("/allocations/{allocation}"), "/".to_owned()] {
         let page = served.get(&path).await.text();
         assert!(page.contains("✗ blocked"), "{path}");
@@ -122,7 +121,7 @@ async fn what_others_wrote_never_becomes_markup() {
     served.store().note(job, "<b>event</b>", &serde_json::json!({ "text": hostile })).await.unwrap();
     let route = serde_json::json!({ "rule": hostile, "considered": [{ "backend": hostile, "verdict": hostile, "reason": hostile }] });
     served.store().note(job, "route", &route).await.unwrap();
-    served.store().fail(job, Code(4012), hostile).await.unwrap();
+    served.fail_the_job(hostile).await;
     for path in [
         "/".to_owned(),
         "/ledger".to_owned(),

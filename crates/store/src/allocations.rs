@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use ashlar_field::Felt;
+use ashlar_risk::{Decision, Proposal, proposal_to_json};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,6 +28,20 @@ pub struct NewAllocation {
     pub shares: Vec<u64>,
     /// 0 accepted, otherwise the first rule that fails.
     pub verdict: u8,
+}
+
+impl NewAllocation {
+    /// A proposal with its decision.
+    pub fn of(proposal: &Proposal, decision: &Decision) -> NewAllocation {
+        NewAllocation {
+            proposal: proposal_to_json(proposal),
+            proposal_id: decision.proposal_id,
+            model_version: proposal.model_version,
+            scores: decision.scores.clone(),
+            shares: decision.shares.clone(),
+            verdict: decision.verdict as u8,
+        }
+    }
 }
 
 /// An allocation as recorded.

@@ -35,6 +35,9 @@ pub struct Figures {
     pub allocations: Vec<(AllocationStatus, u64)>,
     /// Allocations with a proof that our verifier accepted.
     pub proven_allocations: u64,
+    /// Allocations that nothing will bring to the gate: rejected or refused for good, or without a proof and without a job
+    /// that may still make one.
+    pub blocked_allocations: u64,
     /// Jobs by source and status.
     pub jobs: Vec<(ProofSource, ProofStatus, u64)>,
     /// How fast each source proved lately.
@@ -78,6 +81,20 @@ impl Store {
             let row = query(
                 "SELECT count(DISTINCT allocation_id) AS count FROM allocation_proofs
                  JOIN proof_jobs ON id = job_id WHERE proof_status = 'verified'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .map_err(fault)?;
+            unsigned(&row, "count").map_err(fault)?.unwrap_or(0)
+        };
+        figures.blocked_allocations = {
+            let row = query(
+                "SELECT count(*) AS count FROM allocations
+                 WHERE status IN ('rejected', 'failed')
+                       OR (status IN ('proposed', 'admitted')
+                           AND NOT EXISTS (SELECT 1 FROM allocation_proofs JOIN proof_jobs ON proof_jobs.id = job_id
+                                           WHERE allocation_id = allocations.id
+                                                 AND proof_status NOT IN ('failed', 'timeout', 'cancelled')))",
             )
             .fetch_one(&self.pool)
             .await

@@ -95,6 +95,28 @@ pub struct Passage {
     pub answer: Value,
 }
 
+/// What came of a visit to the gate, as the records and machines are told it.
+pub fn gate_outcome(outcome: &Result<Passage, GateError>) -> Value {
+    match outcome {
+        Ok(passage) => json!({
+            "open": true,
+            "executed": !passage.rehearsal,
+            "rehearsal": passage.rehearsal,
+            "resumed": passage.resumed,
+            "execution": passage.execution,
+            "fact_hash": PaddedFelt(passage.admission.fact_hash()),
+            "proof_sha256": passage.admission.evidence(),
+            "answer": passage.answer,
+        }),
+        Err(error) => json!({
+            "open": matches!(error, GateError::Execution(_)),
+            "executed": false,
+            "code": error.code().to_string(),
+            "reason": error.to_string(),
+        }),
+    }
+}
+
 /// An execution that this process may now attempt.
 struct Claimed {
     execution: ExecutionId,

@@ -288,6 +288,7 @@ impl Store {
     ) -> Result<Artefact, Error> {
         let artefact = self.put_proof(job, proof)?;
         let mut transaction = self.write().await?;
+        self.must_be_no_work(&mut transaction, job).await?;
         self.verified_in(&mut transaction, job, verified, artefact, Moment::now()).await?;
         transaction
             .commit()
@@ -364,7 +365,7 @@ impl Store {
     /// Concludes a job as failed, with the error's code and text.
     ///
     /// # Errors
-    /// [`Error::StateRule`] if the job is over.
+    /// [`Error::StateRule`] if the job is over, or of the queue: that is ended by whoever holds its lease.
     pub async fn fail(&self, job: JobId, code: Code, text: &str) -> Result<(), Error> {
         self.conclude(job, ProofStatus::Failed, Some((code, text))).await
     }
@@ -372,7 +373,7 @@ impl Store {
     /// Concludes a job as cancelled by a person.
     ///
     /// # Errors
-    /// [`Error::StateRule`] if the job is over.
+    /// As [`Store::fail`].
     pub async fn cancel(&self, job: JobId) -> Result<(), Error> {
         self.conclude(job, ProofStatus::Cancelled, None).await
     }
@@ -448,6 +449,9 @@ impl Store {
         status: ProofStatus,
         error: Option<(Code, &str)>,
     ) -> Result<(), Error> {
+        let fault = |source| self.fault(&job.to_string(), "concluding a job", source);
+        let mut transaction = self.write().await?;
+        self.must_be_no_work(&mut transaction, job).await?;
         query(
             "UPDATE proof_jobs
              SET proof_status = $1, error_code = $2, error_text = $3, lease_until = NULL, updated_at = $4
@@ -458,10 +462,29 @@ impl Store {
         .bind(error.map(|(_, text)| text))
         .bind(Moment::now().to_string())
         .bind(job.to_string())
-        .execute(&self.pool)
+        .execute(&mut transaction)
         .await
-        .map(drop)
-        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
+        .map_err(fault)?;
+        transaction.commit().await.map_err(fault)
+    }
+
+    /// A job that waits or is worked on in the queue is changed by whoever shows the token of its lease, and by nobody
+    /// else: an attempt that was too slow may still be running.
+    async fn must_be_no_work(&self, transaction: &mut Transaction, job: JobId) -> Result<(), Error> {
+        let subject = job.to_string();
+        let open: bool =
+            query_scalar("SELECT EXISTS (SELECT 1 FROM work_items WHERE job_id = $1 AND state <> 'done')")
+                .bind(&subject)
+                .fetch_one(transaction)
+                .await
+                .map_err(|source| self.fault(&subject, "looking at the queue", source))?;
+        match open {
+            false => Ok(()),
+            true => Err(Error::StateRule {
+                subject,
+                rule: "a job of the queue is ended by whoever holds its lease".to_owned(),
+            }),
+        }
     }
 
     /// Concludes every job whose worker let its lease run out before `now`: as cancelled if somebody had asked for that,

@@ -50,7 +50,7 @@ pub use fail_point::{FAIL_AT, FAIL_MARK, FAIL_POINTS};
 pub use figures::{Figures, Latency};
 pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
-    examine,
+    examine, gate_outcome,
 };
 pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
@@ -58,11 +58,12 @@ pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
-    Attempt, AttemptEnd, Claimant, Claimed, Expired, LaneDepth, Lease, NewInput, NewSubmission, NewWork,
-    Next, Pauses, QueueDepth, Renewed, SubmissionKey, Submitted, WorkInput, WorkItem, Worker,
+    Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Destination, Expired, Intended, LaneDepth, Lease,
+    NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed,
+    SubmissionKey, Submitted, Troubles, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{
     AllocationStatus, ArtefactKind, ExecutionState, FactSource, FailureKind, KeyReach, KeyScope, Lane,
-    ProofSource, ProofStatus, Purpose, SettlementState, WorkerState,
+    ProofSource, ProofStatus, Purpose, RemoteState, SettlementState, WorkerState,
 };

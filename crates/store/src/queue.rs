@@ -5,6 +5,9 @@
 //! | `submission` | [`Store::submit`]: job, allocations, inputs and work in one transaction |
 //! | `claim` | [`Store::claim_work`], [`Store::expire_leases`]: from waiting to held, and back when a holder vanished |
 //! | `attempt` | what the holder of a [`Lease`] may change: every change carries its token |
+//! | `order` | [`Store::raise_patient_work`], [`Store::move_waiting`]: what is first, and who makes it |
+//! | `visits` | [`Store::claim_gate_visit`]: proven allocations that are still to be brought to the gate |
+//! | `remote` | [`RemoteQuery`]: what was asked of managed services, found again after a crash, paid once |
 //! | `view` | depth, workers, attempts, events: numbers for people |
 //!
 //! A claim is one conditional `UPDATE` inside a transaction that holds the write lock, so one work item has one holder.
@@ -15,8 +18,11 @@
 
 mod attempt;
 mod claim;
+mod order;
+mod remote;
 mod submission;
 mod view;
+mod visits;
 
 use std::time::Duration;
 
@@ -25,8 +31,10 @@ use serde_json::Value;
 
 pub use attempt::{AttemptEnd, Next, Renewed};
 pub use claim::{Claimant, Claimed, Expired};
+pub use order::Destination;
+pub use remote::{DayBudget, Intended, NewRemoteQuery, RemoteQuery};
 pub use submission::{NewInput, NewSubmission, NewWork, SubmissionKey, Submitted};
-pub use view::{LaneDepth, QueueDepth};
+pub use view::{LaneDepth, QueueDepth, Troubles};
 
 use crate::{ContentHash, FailureKind, JobId, Lane, LeaseToken, Moment, ProofSource, WorkerState};
 

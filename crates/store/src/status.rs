@@ -204,6 +204,22 @@ vocabulary!(
 );
 
 vocabulary!(
+    /// Where a query to a managed service stands.
+    RemoteState {
+        /// Recorded before it was sent; the service may have it.
+        Intended = "intended",
+        /// The service has it.
+        Accepted = "accepted",
+        /// It brought something for our verifier. Terminal.
+        Delivered = "delivered",
+        /// It brought nothing, and never will. Terminal.
+        Failed = "failed",
+        /// The service certainly does not have it.
+        Refused = "refused",
+    }
+);
+
+vocabulary!(
     /// Who may take work: what it needs of a worker.
     Lane {
         /// A proof of less than 1 GiB.
@@ -289,9 +305,13 @@ mod tests {
         let sqlite = concat!(
             include_str!("../migrations/sqlite/0001_records.sql"),
             include_str!("../migrations/sqlite/0002_settlements.sql"),
-            include_str!("../migrations/sqlite/0004_queue.sql")
+            include_str!("../migrations/sqlite/0004_queue.sql"),
+            include_str!("../migrations/sqlite/0010_remote.sql")
         );
-        let postgres = include_str!("../migrations/postgres/0005_records_queue_keys.sql");
+        let postgres = concat!(
+            include_str!("../migrations/postgres/0005_records_queue_keys.sql"),
+            include_str!("../migrations/postgres/0010_remote.sql")
+        );
         let words = [
             ProofStatus::ALL.iter().map(|word| word.word()).collect::<Vec<_>>(),
             ProofSource::ALL.iter().map(|word| word.word()).collect(),
@@ -304,6 +324,7 @@ mod tests {
             Lane::ALL.iter().map(|word| word.word()).collect(),
             FailureKind::ALL.iter().map(|word| word.word()).collect(),
             WorkerState::ALL.iter().map(|word| word.word()).collect(),
+            RemoteState::ALL.iter().map(|word| word.word()).collect(),
         ];
         for schema in [sqlite, postgres] {
             let flat: String = schema.split_whitespace().collect::<Vec<_>>().join(" ");

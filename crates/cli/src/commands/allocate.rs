@@ -3,23 +3,24 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ashlar_cpu_air::statement::StatementError;
-use ashlar_risk::{Decision, MAX_FILE_BYTES, Proposal, decide, parse_proposals, proposal_to_json, run_model};
+use ashlar_risk::{Decision, MAX_FILE_BYTES, Proposal, decide, parse_proposals, run_model};
 use ashlar_stone::{Policy, read_bounded};
 use ashlar_store::{
-    Allocation, ContentHash, DryRun, ExecutionPort, GatePolicy, Job, JobId, NewAllocation, PaddedFelt,
-    Purpose, Store, Webhook,
+    Allocation, ContentHash, ExecutionPort, GatePolicy, Job, JobId, NewAllocation, PaddedFelt, Purpose,
+    Store, gate_outcome,
 };
 use serde_json::{Value, json};
 
 use super::gate_report;
 use crate::{
-    arguments::{Allocate, Execute, Security},
+    arguments::{Allocate, Security},
     asked::Asked,
     console::{ago, duration},
     engine::Provers,
     failure::{CommandError, Failure},
     profiling::Profiling,
     proving::{FIRST_STAGE, Prepared, Request, Runner, prove_recorded},
+    service,
     session::Session,
 };
 
@@ -48,7 +49,7 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
     let store = session.store().await?;
     let mut items = Vec::with_capacity(proposals.len());
     for (proposal, decision) in proposals.into_iter().zip(decisions) {
-        let allocation = store.record_allocation(&recorded(&proposal, &decision)).await?;
+        let allocation = store.record_allocation(&NewAllocation::of(&proposal, &decision)).await?;
         items.push(Item { proposal, decision, allocation });
     }
     let found = if arguments.again { None } else { on_record(&store, &items, &arguments).await? };
@@ -114,25 +115,9 @@ fn all_differ(decisions: &[Decision]) -> Result<(), CommandError> {
 
 /// What happens when the gate opens.
 fn port(arguments: &Allocate) -> Result<Arc<dyn ExecutionPort>, Failure> {
-    Ok(match arguments.execute {
-        Execute::DryRun => Arc::new(DryRun),
-        Execute::Webhook => {
-            let missing = || CommandError::Usage("--execute webhook needs --webhook-url URL".to_owned());
-            let address = arguments.webhook_url.as_deref().ok_or_else(missing)?;
-            Arc::new(Webhook::new(address, arguments.webhook_repeatable)?)
-        }
-    })
-}
-
-fn recorded(proposal: &Proposal, decision: &Decision) -> NewAllocation {
-    NewAllocation {
-        proposal: proposal_to_json(proposal),
-        proposal_id: decision.proposal_id,
-        model_version: proposal.model_version,
-        scores: decision.scores.clone(),
-        shares: decision.shares.clone(),
-        verdict: decision.verdict as u8,
-    }
+    let (address, repeatable) = (arguments.webhook_url.as_deref(), arguments.webhook_repeatable);
+    service::port(arguments.execute, address, repeatable)?
+        .ok_or_else(|| CommandError::Usage("--execute webhook needs --webhook-url URL".to_owned()).into())
 }
 
 /// The jobs that have already proven these proposals with enough bits, one each; `None` if one is missing.
@@ -193,7 +178,7 @@ fn request(items: &[Item], security: &Security, retry_of: Option<JobId>) -> Resu
 }
 
 /// How the run of the risk engine over some proposals comes about.
-pub(super) fn model_run(proposals: Vec<Proposal>) -> Runner {
+pub(crate) fn model_run(proposals: Vec<Proposal>) -> Runner {
     Box::new(move || {
         // The run comes back only if it agrees with the reference, so a disagreement is never proven.
         let run = run_model(&proposals)?.run;
@@ -254,7 +239,7 @@ async fn pass_gate(
         let passed =
             store.pass_gate_together(&proposals, evidence.as_ref(), &policy, Arc::clone(&port)).await;
         for ((item, _), outcome) in together.iter().zip(passed) {
-            let data = gate_report::outcome_data(&outcome);
+            let data = gate_outcome(&outcome);
             session.console.text(&gate_report::outcome(&item.decision, &outcome, port.name()))?;
             session.console.event("gate", data.clone())?;
             store.note(job, "gate", &data).await?;

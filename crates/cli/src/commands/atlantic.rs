@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, path::Path};
 
 use ashlar_atlantic::{
-    Address, ApiKey, Client, ContractReport, DifferenceKind, Error, JobsAnswer, MOST_CONTRACT_BYTES, Query,
-    QueryId, Settings,
+    Address, Client, ContractReport, DifferenceKind, JobsAnswer, MOST_CONTRACT_BYTES, Query, QueryId,
+    Settings,
 };
 use ashlar_stone::read_bounded;
 use serde_json::json;
@@ -12,11 +12,9 @@ use serde_json::json;
 use crate::{
     arguments::Atlantic,
     failure::{CommandError, Failure},
+    service,
     session::Session,
 };
-
-/// Where the account's key is.
-const KEY_VARIABLE: &str = "ATLANTIC_API_KEY";
 
 pub(crate) async fn run(session: &Session, verb: Atlantic) -> Result<(), Failure> {
     match verb {
@@ -70,12 +68,7 @@ fn show(query: &str, host: &str) -> Result<(Query, serde_json::Value, Option<Job
     let query = QueryId::parse(query).ok_or_else(|| {
         CommandError::Usage("expected a query id of 1 to 64 letters, digits, - and _".to_owned())
     })?;
-    let key = match std::env::var(KEY_VARIABLE) {
-        Ok(key) => Some(ApiKey::new(&key)?),
-        Err(std::env::VarError::NotPresent) => None,
-        Err(std::env::VarError::NotUnicode(_)) => return Err(Error::Key { got: "others" }.into()),
-    };
-    let client = Client::new(Settings::new(Address::parse(host)?, key, ""));
+    let client = Client::new(Settings::new(Address::parse(host)?, service::key(None)?, ""));
     let look = client.show(&query)?;
     // Times of stages are a courtesy: without them the query can be shown all the same.
     let jobs = client.jobs(&query).ok();

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use anstyle::{AnsiColor, Style};
+use ashlar_fault::Fault as _;
 use ashlar_field::Kernels;
 use ashlar_stone::Memory;
 use serde_json::json;
@@ -11,6 +12,7 @@ use crate::{
     calibration::RatesInUse,
     console::size,
     failure::{CommandError, Failure},
+    service,
     session::Session,
 };
 
@@ -84,6 +86,7 @@ pub(crate) async fn run(session: &Session, calibrate: bool) -> Result<(), Failur
         disk(folder),
         scarb(),
         external_prover(),
+        managed_service(session).await,
     ];
     let mut text = String::new();
     for check in &checks {
@@ -221,6 +224,23 @@ fn scarb() -> Check {
             Check::ok("scarb", text.lines().next().unwrap_or_default().to_owned())
         }
         _ => Check::ok("scarb", "not found: needed only to prove Scarb packages by folder"),
+    }
+}
+
+/// Whether the managed service that the settings name answers.
+async fn managed_service(session: &Session) -> Check {
+    const NAME: &str = "managed service";
+    const LOOK: &str = "ashlar explain CODE says what helps; jobs go to others meanwhile";
+    let service = match service::managed(&session.global) {
+        Ok(Some(service)) => service,
+        Ok(None) => return Check::ok(NAME, "none is set up"),
+        Err(failure) => return Check::fail(NAME, failure.one_line(), "mend the section atlantic"),
+    };
+    match tokio::task::spawn_blocking(move || service.is_alive()).await {
+        Ok(Ok(true)) => Check::ok(NAME, "answers"),
+        Ok(Ok(false)) => Check::warn(NAME, "answers that it is not well", LOOK),
+        Ok(Err(error)) => Check::warn(NAME, format!("{error} ({})", error.code()), LOOK),
+        Err(broken) => Check::fail(NAME, broken.to_string(), LOOK),
     }
 }
 

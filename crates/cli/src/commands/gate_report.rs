@@ -144,28 +144,6 @@ pub(crate) fn outcome(decision: &Decision, outcome: &Result<Passage, GateError>,
     }
 }
 
-/// The gate's verdict as data.
-pub(crate) fn outcome_data(outcome: &Result<Passage, GateError>) -> Value {
-    match outcome {
-        Ok(passage) => json!({
-            "open": true,
-            "executed": !passage.rehearsal,
-            "rehearsal": passage.rehearsal,
-            "resumed": passage.resumed,
-            "execution": passage.execution,
-            "fact_hash": PaddedFelt(passage.admission.fact_hash()),
-            "proof_sha256": passage.admission.evidence(),
-            "answer": passage.answer,
-        }),
-        Err(error) => json!({
-            "open": matches!(error, GateError::Execution(_)),
-            "executed": false,
-            "code": error.code().to_string(),
-            "reason": error.to_string(),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use ashlar_engine::{Engine, Settings};
 use ashlar_stone::OutputFile;
-use ashlar_store::{Artefact, ArtefactKind, Job, JobEvent, Moment, ProofStatus, Store};
+use ashlar_store::{Artefact, ArtefactKind, Job, JobEvent, Moment, ProofStatus, Store, WorkerState};
 use serde_json::{Value, json};
 
 use super::{allocate, prove};
@@ -12,7 +13,9 @@ use crate::{
     asked::Asked,
     console::{Form, ago, duration, print, size},
     failure::{CommandError, Failure},
+    service,
     session::Session,
+    settings,
 };
 
 /// How often a followed job is looked at.
@@ -171,6 +174,9 @@ fn over(job: &Job) -> CommandError {
 
 async fn retry(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
     let job = store.find_job(given).await?;
+    if store.work_of(job.id).await?.is_some() {
+        return queue_again(session, store, &job).await;
+    }
     let refused =
         |reason, hint| Err(Failure::from(CommandError::NotRetried { job: job.id.to_string(), reason, hint }));
     if let Some(successor) = store.successor_of(job.id).await? {
@@ -189,6 +195,23 @@ async fn retry(session: &Session, store: &Store, given: &str) -> Result<(), Fail
         Some(Asked::Program(arguments)) => prove::again(session, *arguments, &job).await,
         None => refused("its record does not say what was asked for", None),
     }
+}
+
+/// A job of the queue goes back to the queue, as another job, and is made by whoever works there.
+async fn queue_again(session: &Session, store: &Store, job: &Job) -> Result<(), Failure> {
+    let settings = Settings {
+        policy: settings::router(&session.global)?,
+        rates: session.rates().rates,
+        atlantic: service::managed(&session.global)?.map(|service| service.terms),
+        ..Settings::default()
+    };
+    let engine = Engine::open(store.clone(), settings)?;
+    let submitted = engine.retry(job.id).await?;
+    if engine.workers().await?.iter().all(|worker| worker.state == WorkerState::Stopped) {
+        session.console.remark("no worker was seen in the last two minutes: ashlar worker");
+    }
+    session.console.text(&format!("{} queued\n", submitted.job))?;
+    session.console.document("ashlar.submitted/1", json!(submitted))
 }
 
 fn no_proof(job: &Job) -> CommandError {

@@ -3,7 +3,12 @@
 //! It is no verb for people. It is confined before it reads anything, tells the worker on standard output how far it is,
 //! records a proof itself with the lease that it was given, and leaves everything else to the worker.
 
-use ashlar_cairo::{Arguments, CairoError, EntryChoice, LayoutChoice, Limits, Program, RunOptions};
+use std::path::Path;
+
+use ashlar_cairo::{
+    Arguments, CairoError, EntryChoice, LayoutChoice, Limits, PositionIndependentExecution, Program,
+    RunOptions, execute_position_independently,
+};
 use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
 use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
 use ashlar_store::{JobId, Lease, LeaseToken, ProofSource};
@@ -14,6 +19,7 @@ use crate::{
     engine::Provers,
     failure::{CommandError, Failure},
     proving::{Attempted, Prepared, Runner, prove_held},
+    remote,
     session::Session,
 };
 
@@ -26,7 +32,8 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
     let lease = Lease { job, n: arguments.attempt, token };
     let store = session.global.open_records().await?;
     let submission = Submission::recorded(&store, job).await?;
-    let provers = match store.job(job).await?.proof_source {
+    let source = store.job(job).await?.proof_source;
+    let provers = match source {
         ProofSource::StoneExternal => {
             let program = arguments.external_prover.as_ref().ok_or(CommandError::NoExternalProver)?;
             Provers::External(ExternalProver::new(program))
@@ -35,14 +42,17 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
     };
     let security = security(&submission.requirements, arguments.memory_bytes);
     let mut policy = Policy::strict(security.minimum_bits);
+    if let Task::Program(ProgramTask { as_built: true, .. }) = &submission.task {
+        policy.statement = StatementRule::AnyForm;
+    }
+    if source == ProofSource::Atlantic {
+        remote::prove_held(session, &store, lease, submission, policy).await?;
+        store.close().await;
+        return Ok(());
+    }
     let run = match submission.task {
         Task::Allocation(proposals) => allocate::model_run(proposals),
-        Task::Program(task) => {
-            if task.as_built {
-                policy.statement = StatementRule::AnyForm;
-            }
-            program_run(task)
-        }
+        Task::Program(task) => program_run(task),
     };
     prove_held(session, &store, lease, Attempted { security, policy, provers, recorder: None, run }).await?;
     store.close().await;
@@ -72,13 +82,9 @@ fn security(requirements: &Requirements, memory_bytes: u64) -> Security {
 }
 
 /// Runs a program that somebody sent, for no more steps than were declared.
-fn program_run(task: ProgramTask) -> Runner {
+pub(crate) fn program_run(task: ProgramTask) -> Runner {
     Box::new(move || {
-        let program = Program::from_bytes(&task.program)?;
-        let arguments = match &task.arguments {
-            Some(text) => Arguments::from_text(text).map_err(CairoError::from)?,
-            None => Arguments::none(),
-        };
+        let (program, arguments) = called(&task)?;
         let options = RunOptions {
             layout: task.layout.map_or_else(LayoutChoice::automatic, LayoutChoice::Named),
             entry: if task.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict },
@@ -87,4 +93,20 @@ fn program_run(task: ProgramTask) -> Runner {
         let run = ashlar_cairo::run(&program, &arguments, &options)?;
         Ok(Prepared { claim: prove::claim(&run.forms)?, execution: run.execution })
     })
+}
+
+/// Runs it for a prover elsewhere, into a file.
+pub(crate) fn execute(task: &ProgramTask, to: &Path) -> Result<PositionIndependentExecution, Failure> {
+    let (program, arguments) = called(task)?;
+    let limits = Limits { steps: task.steps, ..Limits::default() };
+    Ok(execute_position_independently(&program, &arguments, &limits, to)?)
+}
+
+fn called(task: &ProgramTask) -> Result<(Program, Arguments), Failure> {
+    let program = Program::from_bytes(&task.program)?;
+    let arguments = match &task.arguments {
+        Some(text) => Arguments::from_text(text).map_err(CairoError::from)?,
+        None => Arguments::none(),
+    };
+    Ok((program, arguments))
 }

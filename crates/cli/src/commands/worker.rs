@@ -12,6 +12,7 @@ use crate::{
     arguments::{self, DATABASE_VARIABLE, WorkerFlags},
     console::size,
     failure::{CommandError, Failure},
+    service,
     session::Session,
     settings,
 };
@@ -73,6 +74,7 @@ pub(crate) fn engine_settings(session: &Session, flags: &WorkerFlags) -> Result<
         rates: session.rates().rates,
         memory_bytes,
         external_prover: flags.external_prover.clone(),
+        atlantic: service::managed(&session.global)?.map(|service| service.terms),
         ..defaults
     })
 }
@@ -87,7 +89,12 @@ pub(crate) fn worker_settings(
     let data =
         std::path::absolute(&session.global.data_dir).unwrap_or_else(|_| session.global.data_dir.clone());
     let mut arguments: Vec<std::ffi::OsString> =
-        vec!["--json-stream".into(), "--data-dir".into(), data.into(), "work-on".into()];
+        vec!["--json-stream".into(), "--data-dir".into(), data.into()];
+    if let Some(config) = &session.global.config {
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
+        arguments.extend(["--config".into(), config.into()]);
+    }
+    arguments.push("work-on".into());
     let external: Option<&PathBuf> = flags.external_prover.as_ref();
     if let Some(prover) = external {
         let prover = std::path::absolute(prover).unwrap_or_else(|_| prover.clone());
@@ -97,6 +104,11 @@ pub(crate) fn worker_settings(
     if external.is_some() {
         settings.lanes.push(Lane::ProveExternal);
     }
+    if let Some(terms) = &engine.settings().atlantic {
+        settings.lanes.push(Lane::RemoteAtlantic);
+        settings.remote_at_once = terms.at_once;
+    }
+    settings.gate = service::gate(&session.global)?;
     if let Some(most) = flags.at_once {
         settings.most_at_once = most.max(1);
     }

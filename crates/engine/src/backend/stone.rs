@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use ashlar_stone::Rates;
-use ashlar_store::{Lane, Lease, ProofSource};
+use ashlar_store::{Lane, ProofSource};
 
-use super::{Backend, Order, Unable};
-use crate::{ChildOrder, Ended, Forecast, Reins, RunSize, Submission, supervise};
+use super::{Backend, Order, Unable, in_child};
+use crate::{Ended, Forecast, Reins, RunSize, Submission};
 
 /// The prover of this workspace, in a child process of this program.
 #[derive(Clone, Debug)]
@@ -92,31 +92,4 @@ impl Backend for StoneExternal {
 
 fn here(submission: &Submission, size: &RunSize, rates: &Rates) -> Result<Forecast, Unable> {
     Forecast::here(size, &submission.requirements, rates).map_err(|reason| Unable::Unsuited { reason })
-}
-
-/// In a process of this program that holds the job's lease, and records the result itself.
-fn in_child(order: &Order, memory_bytes: u64, reins: &Reins) -> Ended {
-    let Lease { job, n, token } = order.lease;
-    let mut arguments = order.arguments.clone();
-    let own = [
-        job.to_string(),
-        "--attempt".to_owned(),
-        n.to_string(),
-        "--lease".to_owned(),
-        token.to_string(),
-        "--parent".to_owned(),
-        std::process::id().to_string(),
-        "--memory-bytes".to_owned(),
-        memory_bytes.to_string(),
-    ];
-    arguments.extend(own.map(Into::into));
-    let child = ChildOrder {
-        program: order.program.clone(),
-        arguments,
-        environment: order.environment.clone(),
-        time: order.time,
-        memory_bytes,
-        grace: order.grace,
-    };
-    supervise(&child, reins)
 }

@@ -16,6 +16,8 @@ use ashlar_store::{Database, Store, VerifiedProof};
 use serde_json::json;
 use tempfile::TempDir;
 
+pub(crate) mod proofs;
+
 /// A folder that is gone afterwards, in memory where the system has such a place: what is tested here is not the disk.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");

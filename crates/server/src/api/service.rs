@@ -1,6 +1,7 @@
 //! The service itself: plan, backends, health, figures.
 
 use ashlar_engine::{Submission, Task};
+use ashlar_store::WorkerState;
 use axum::{body::Body, http::StatusCode};
 use serde_json::json;
 
@@ -35,10 +36,16 @@ pub(super) async fn ready(call: Call) -> Answer {
     // Whoever asks needs no key, so the reason is short of particulars.
     call.app.store().last_event().await.map_err(|_| not_ready("the records do not answer"))?;
     let workers = call.app.engine.workers().await.map_err(|_| not_ready("the records do not answer"))?;
-    if workers.is_empty() {
+    if workers.iter().all(|worker| worker.state == WorkerState::Stopped) {
         return Err(not_ready("no worker was seen in the last two minutes").into());
     }
-    json_answer(StatusCode::OK, &json!({ "status": "ok" }))
+    if let Some(trouble) = call.app.engine.trouble() {
+        return Err(not_ready(&trouble.to_string()).into());
+    }
+    // Damaged artefacts keep nobody from working; somebody should look all the same.
+    let damaged = call.app.engine.damaged_artefacts();
+    let status = if damaged == 0 { "ok" } else { "degraded" };
+    json_answer(StatusCode::OK, &json!({ "status": status, "damaged_artefacts": damaged }))
 }
 
 pub(super) async fn metrics(call: Call) -> Answer {

@@ -9,8 +9,11 @@ use std::{
 };
 
 use ashlar_engine::{Engine, Settings};
+use ashlar_fault::Code;
 use ashlar_server::{Secret, Server, ServerSettings};
-use ashlar_store::{ApiKey, KeyReach, KeyScope, NewApiKey, Store};
+use ashlar_store::{
+    ApiKey, AttemptEnd, Claimant, FailureKind, KeyReach, KeyScope, Lane, Moment, NewApiKey, Next, Store,
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -58,7 +61,15 @@ pub(crate) async fn served_with(
     let store = Store::open(folder.path()).await.unwrap();
     let mut engine_settings = Settings::default();
     change_engine(&mut engine_settings);
-    let engine = Engine::open(store, engine_settings).unwrap();
+    served_by(Engine::open(store, engine_settings).unwrap(), folder, change).await
+}
+
+/// A server over an engine of the test's own.
+pub(crate) async fn served_by(
+    engine: Engine,
+    folder: tempfile::TempDir,
+    change: impl FnOnce(&mut ServerSettings),
+) -> Served {
     let mut settings = ServerSettings::at(SocketAddr::from(([127, 0, 0, 1], 0)));
     change(&mut settings);
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -76,6 +87,23 @@ pub(crate) async fn served_with(
 impl Served {
     pub(crate) fn store(&self) -> &Store {
         self.engine.store()
+    }
+
+    /// Ends the only job that waits, as a worker that fails for good does.
+    pub(crate) async fn fail_the_job(&self, text: &str) {
+        let (lanes, now) = ([Lane::ProveSmall, Lane::ProveMedium], Moment::now());
+        let claimant = Claimant {
+            worker: "w",
+            lanes: &lanes,
+            free_bytes: u64::MAX,
+            total_bytes: u64::MAX,
+            lease: Duration::from_secs(60),
+            patience: Duration::from_secs(60),
+        };
+        let lease = self.store().claim_work(&claimant, now).await.unwrap().unwrap().lease;
+        let (kind, code) = (FailureKind::Program, Code(4012));
+        let end = AttemptEnd::Failed { kind, code, text, next: Next::Bury };
+        self.store().end_attempt(&lease, &end, None, now).await.unwrap();
     }
 
     /// Asks the server to stop and waits until it has.

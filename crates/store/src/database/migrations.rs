@@ -20,11 +20,16 @@ const SQLITE: &[Written] = &[
     (3, "execution destinations", include_str!("../../migrations/sqlite/0003_execution_destinations.sql")),
     (4, "queue", include_str!("../../migrations/sqlite/0004_queue.sql")),
     (5, "keys", include_str!("../../migrations/sqlite/0005_keys.sql")),
+    (10, "remote queries", include_str!("../../migrations/sqlite/0010_remote.sql")),
+    (11, "gate visits", include_str!("../../migrations/sqlite/0011_gate_visits.sql")),
 ];
 
 #[cfg(any(feature = "postgres", test))]
-const POSTGRES: &[Written] =
-    &[(5, "records, queue, keys", include_str!("../../migrations/postgres/0005_records_queue_keys.sql"))];
+const POSTGRES: &[Written] = &[
+    (5, "records, queue, keys", include_str!("../../migrations/postgres/0005_records_queue_keys.sql")),
+    (10, "remote queries", include_str!("../../migrations/postgres/0010_remote.sql")),
+    (11, "gate visits", include_str!("../../migrations/postgres/0011_gate_visits.sql")),
+];
 
 fn migrator(written: &[Written]) -> Migrator {
     let simple = |(version, name, sql): &Written| {

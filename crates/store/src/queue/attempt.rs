@@ -6,9 +6,9 @@ use std::time::Duration;
 use ashlar_fault::Code;
 use serde_json::Value;
 
-use super::Lease;
+use super::{Destination, Lease};
 use crate::{
-    Artefact, Error, FailureKind, JobId, Lane, Moment, ProofSource, ProofStatus, Store, VerifiedProof,
+    Artefact, Error, FailureKind, JobId, Moment, ProofSource, ProofStatus, Store, VerifiedProof,
     fail_point::reach,
     rows::signed,
     sql::{Transaction, query, query_scalar},
@@ -56,16 +56,7 @@ pub enum Next {
         memory_bytes: Option<u64>,
     },
     /// Another attempt, by another backend, if one is left.
-    Elsewhere {
-        /// By whom.
-        backend: ProofSource,
-        /// Who may take it.
-        lane: Lane,
-        /// Predicted peak memory there, in bytes.
-        memory_bytes: u64,
-        /// What it commits to spend, in millionths of a US dollar.
-        micro_usd: u64,
-    },
+    Elsewhere(Destination),
     /// None: the job has failed.
     Bury,
     /// None: the job's time is over.
@@ -212,6 +203,7 @@ impl Store {
         self.end_attempt_in(&mut transaction, lease, "verified", None, peak_memory_bytes, now).await?;
         self.verified_in(&mut transaction, lease.job, verified, artefact, now).await?;
         reach("proof written");
+        self.note_gate_visit_in(&mut transaction, lease.job, now).await?;
         self.commit_held(transaction, lease).await?;
         reach("proof committed");
         Ok(artefact)
@@ -266,7 +258,7 @@ impl Store {
             }
             // What somebody wants to be stopped never waits again.
             AttemptEnd::Released
-            | AttemptEnd::Failed { next: Next::Again { .. } | Next::Elsewhere { .. }, .. }
+            | AttemptEnd::Failed { next: Next::Again { .. } | Next::Elsewhere(_), .. }
                 if unwanted =>
             {
                 self.end_job_in(&mut transaction, job, "cancelled", None, now).await?;
@@ -293,16 +285,17 @@ impl Store {
                     }
                     ProofStatus::Queued
                 }
-                Next::Elsewhere { backend, lane, memory_bytes, micro_usd } if !exhausted => {
+                Next::Elsewhere(to) if !exhausted => {
                     self.requeue_in(&mut transaction, job, now, false, now).await?;
-                    self.move_in(&mut transaction, job, backend, lane, memory_bytes, now).await?;
-                    if micro_usd > 0 {
+                    self.move_in(&mut transaction, job, &to, now).await?;
+                    if to.micro_usd > 0 {
                         let n = lease.n.saturating_add(1);
-                        self.commit_spending_in(&mut transaction, job, n, backend, micro_usd, now).await?;
+                        self.commit_spending_in(&mut transaction, job, n, to.backend, to.micro_usd, now)
+                            .await?;
                     }
                     ProofStatus::Queued
                 }
-                Next::Again { .. } | Next::Elsewhere { .. } | Next::Bury => {
+                Next::Again { .. } | Next::Elsewhere(_) | Next::Bury => {
                     self.end_job_in(&mut transaction, job, "failed", Some((*code, text)), now).await?;
                     ProofStatus::Failed
                 }
@@ -315,7 +308,7 @@ impl Store {
     }
 
     /// Whether a lease still holds, and goes on holding until the change is over.
-    async fn must_hold(&self, transaction: &mut Transaction, lease: &Lease) -> Result<(), Error> {
+    pub(super) async fn must_hold(&self, transaction: &mut Transaction, lease: &Lease) -> Result<(), Error> {
         let holds: Option<String> = query_scalar(
             "SELECT job_id FROM work_items WHERE job_id = $1 AND state = 'claimed' AND lease_token = $2",
         )
@@ -388,8 +381,8 @@ impl Store {
         .bind(job.to_string())
         .execute(&mut *transaction)
         .await
-        .map(drop)
-        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))
+        .map_err(|source| self.fault(&job.to_string(), "concluding a job", source))?;
+        self.release_spending_in(transaction, job, now).await
     }
 
     /// Lets the work of a job wait again; `uncounted` gives its attempt back.
@@ -425,25 +418,25 @@ impl Store {
     }
 
     /// Gives work that waits to another backend.
-    async fn move_in(
+    pub(super) async fn move_in(
         &self,
         transaction: &mut Transaction,
         job: JobId,
-        backend: ProofSource,
-        lane: Lane,
-        memory_bytes: u64,
+        to: &Destination,
         now: Moment,
     ) -> Result<(), Error> {
         let fault = |source| self.fault(&job.to_string(), "moving work to another backend", source);
-        query("UPDATE work_items SET lane = $1, memory_bytes = $2 WHERE job_id = $3")
-            .bind(lane.word())
-            .bind(signed(memory_bytes))
+        self.release_spending_in(transaction, job, now).await?;
+        query("UPDATE work_items SET lane = $1, memory_bytes = $2, attempt_ms = $3 WHERE job_id = $4")
+            .bind(to.lane.word())
+            .bind(signed(to.memory_bytes))
+            .bind(i64::try_from(to.attempt_time.as_millis()).unwrap_or(i64::MAX).max(1))
             .bind(job.to_string())
             .execute(&mut *transaction)
             .await
             .map_err(fault)?;
         query("UPDATE proof_jobs SET proof_source = $1, updated_at = $2 WHERE id = $3")
-            .bind(backend.word())
+            .bind(to.backend.word())
             .bind(now.to_string())
             .bind(job.to_string())
             .execute(&mut *transaction)
@@ -452,7 +445,7 @@ impl Store {
             .map_err(fault)
     }
 
-    /// Records what an attempt commits to spend.
+    /// Records what an attempt commits to spend, on top of what it has committed.
     pub(super) async fn commit_spending_in(
         &self,
         transaction: &mut Transaction,
@@ -463,7 +456,8 @@ impl Store {
         now: Moment,
     ) -> Result<(), Error> {
         query(
-            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO commitments (job_id, n, backend, micro_usd, committed_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (job_id, n) DO UPDATE SET micro_usd = commitments.micro_usd + excluded.micro_usd",
         )
         .bind(job.to_string())
         .bind(n)

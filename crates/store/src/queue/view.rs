@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::{Attempt, WorkInput, WorkItem, Worker};
 use crate::{
-    ContentHash, Error, FailureKind, JobEvent, JobId, Lane, Moment, ProofSource, Store, WorkerState,
+    ContentHash, Error, FailureKind, JobId, Lane, Moment, ProofSource, Store, WorkerState,
     rows::{json_value, optional_word, signed, unsigned, word},
-    sql::{FromRow as _, Row, query, query_scalar},
+    sql::{Row, query, query_scalar},
 };
 
 /// How much waits in a lane.
@@ -31,6 +31,15 @@ pub struct QueueDepth {
     pub lanes: Vec<LaneDepth>,
     /// Since when the oldest job waits that could be taken now.
     pub oldest_ready: Option<Moment>,
+}
+
+/// The failures of a backend since it last succeeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// The code of each, the youngest first; of a thousand at most.
+    pub codes: Vec<Option<String>>,
+    /// When the last of them was.
+    pub last: Option<Moment>,
 }
 
 impl QueueDepth {
@@ -204,21 +213,6 @@ impl Store {
         rows.iter().map(|row| WorkInput::from_row(row).map_err(fault)).collect()
     }
 
-    /// What happened to any job after the event with id `after`, in order, `limit` events at most.
-    ///
-    /// # Errors
-    /// [`Error::UnreadableRecord`] or a database error.
-    pub async fn all_events(&self, after: i64, limit: u32) -> Result<Vec<JobEvent>, Error> {
-        let fault = |source| self.fault("the events", "reading events", source);
-        let rows = query("SELECT * FROM job_events WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(fault)?;
-        rows.iter().map(|row| JobEvent::from_row(row).map_err(fault)).collect()
-    }
-
     /// The id of the youngest event; 0 if there is none.
     ///
     /// # Errors
@@ -292,13 +286,14 @@ impl Store {
         Ok(workers)
     }
 
-    /// What was committed to be spent since a moment, in millionths of a US dollar.
+    /// What was committed to be spent since a moment, and not given back, in millionths of a US dollar.
     ///
     /// # Errors
     /// A database error.
     pub async fn committed_since(&self, since: Moment) -> Result<u64, Error> {
         let sum: i64 = query_scalar(
-            "SELECT CAST(coalesce(sum(micro_usd), 0) AS BIGINT) FROM commitments WHERE committed_at >= $1",
+            "SELECT CAST(coalesce(sum(micro_usd), 0) AS BIGINT) FROM commitments
+             WHERE committed_at >= $1 AND released_at IS NULL",
         )
         .bind(since.to_string())
         .fetch_one(&self.pool)
@@ -307,24 +302,33 @@ impl Store {
         Ok(u64::try_from(sum).unwrap_or(0))
     }
 
-    /// How often a backend has failed since it last succeeded, by its own fault or on the way to it, and when last.
+    /// How often a backend has failed since it last succeeded, by its own fault or on the way to it.
     ///
     /// # Errors
     /// [`Error::UnreadableRecord`] or a database error.
-    pub async fn breaker_of(&self, backend: ProofSource) -> Result<(u32, Option<Moment>), Error> {
+    pub async fn troubles_with(&self, backend: ProofSource) -> Result<Troubles, Error> {
+        /// More failures in a row than any breaker waits for.
+        const MOST: u32 = 1000;
         let fault = |source| self.fault(backend.word(), "counting failures of a backend", source);
-        let row = query(
-            "SELECT count(*) AS failures, max(finished_at) AS last FROM attempts
+        let rows = query(
+            "SELECT finished_at, error_code FROM attempts
              WHERE backend = $1 AND failure_kind IN ('backend', 'quota')
                    AND finished_at > coalesce((SELECT max(finished_at) FROM attempts
-                                               WHERE backend = $1 AND outcome = 'verified'), '')",
+                                               WHERE backend = $1 AND outcome = 'verified'), '')
+             ORDER BY finished_at DESC LIMIT $2",
         )
         .bind(backend.word())
-        .fetch_one(&self.pool)
+        .bind(MOST)
+        .fetch_all(&self.pool)
         .await
         .map_err(fault)?;
-        let failures = unsigned(&row, "failures").map_err(fault)?.unwrap_or(0);
-        Ok((failures, optional_word(&row, "last", Moment::parse).map_err(fault)?))
+        let mut troubles = Troubles::default();
+        for row in &rows {
+            let at = optional_word(row, "finished_at", Moment::parse).map_err(fault)?;
+            troubles.last = troubles.last.or(at);
+            troubles.codes.push(row.try_get::<Option<String>>("error_code").map_err(fault)?);
+        }
+        Ok(troubles)
     }
 
     /// Jobs that will never be over, because nobody is responsible for them: none, as long as the queue keeps its rules.
