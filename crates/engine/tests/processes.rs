@@ -10,6 +10,7 @@ mod workers;
 
 use std::time::Duration;
 
+use ashlar_postgres_cluster::Cluster;
 use ashlar_store::{FailureKind, Moment, ProofStatus};
 use support::{Kind, Records};
 use workers::{
@@ -182,4 +183,30 @@ fn a_cancelled_job_takes_everything_with_it_that_it_has_started(records: &Record
     assert_eq!(job(records, id).proof_status, ProofStatus::Cancelled);
     worker.kill().unwrap();
     worker.wait().unwrap();
+}
+
+#[test]
+fn a_worker_outlives_a_server_that_dies_and_comes_back() {
+    let Ok(cluster) = Cluster::start().map_err(|reason| eprintln!("skipped on PostgreSQL: {reason}")) else {
+        return;
+    };
+    let records = Records::at(cluster.fresh_database().unwrap());
+    let jobs: Vec<_> = (0..8).map(|_| submit(&records, "prove slowly", 100, PATIENCE)).collect();
+    let mut worker = start_worker(&records, &[]);
+    for _ in 0..2 {
+        wait_until("something is being proven", || !children_of(&jobs).is_empty());
+        cluster.crash_and_restart().unwrap();
+    }
+    wait_until("everything is proven", || {
+        jobs.iter().all(|id| job(&records, *id).proof_status == ProofStatus::Verified)
+    });
+    assert!(worker.try_wait().unwrap().is_none(), "the worker did not outlive it");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    with(&records, async |store| {
+        assert_eq!(store.jobs_without_a_future().await.unwrap(), []);
+        for &id in &jobs {
+            assert_eq!(store.artefacts_of(id).await.unwrap().len(), 1);
+        }
+    });
 }

@@ -24,7 +24,7 @@ use std::{
 use programs::Programs;
 
 /// The password that connections over the network need.
-pub const PASSWORD: &str = "a password of a test";
+const PASSWORD: &str = "a password of a test";
 
 /// [`PASSWORD`], as an address has it.
 const ENCODED_PASSWORD: &str = "a%20password%20of%20a%20test";
@@ -46,15 +46,16 @@ impl Cluster {
     /// # Errors
     /// Why there is none: PostgreSQL is not installed, most often.
     pub fn start() -> Result<Cluster, String> {
-        Cluster::start_with(&[])
+        Cluster::start_with(&[], None)
     }
 
-    /// Makes a server that listens on an address too, for whoever knows the [`PASSWORD`].
+    /// Makes a server that listens on an address too, for whoever knows its password, and that is started by a program
+    /// that becomes the server: words that a command line begins with.
     ///
     /// # Errors
     /// As [`Cluster::start`].
-    pub fn start_listening(on: IpAddr) -> Result<Cluster, String> {
-        Cluster::start_with(&[on])
+    pub fn start_within(within: &[&str], listen: IpAddr) -> Result<Cluster, String> {
+        Cluster::start_with(within, Some(listen))
     }
 
     /// The one server of this test program; `None`, after saying so, where there is none.
@@ -69,7 +70,7 @@ impl Cluster {
         SHARED.as_ref()
     }
 
-    fn start_with(listen: &[IpAddr]) -> Result<Cluster, String> {
+    fn start_with(within: &[&str], listen: Option<IpAddr>) -> Result<Cluster, String> {
         let programs = Programs::find()?;
         let folder = folder()?;
         let data = folder.join("data");
@@ -84,10 +85,10 @@ impl Cluster {
             "unix_socket_directories = '{}'\nlisten_addresses = '{}'\nfsync = off\nfull_page_writes = off\n\
              shared_buffers = 32MB\nmax_connections = 200\nautovacuum_naptime = 5s\nlog_min_messages = warning\n",
             folder.display(),
-            listen.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",")
+            listen.map(|address| address.to_string()).unwrap_or_default()
         );
         let mut admitted = String::new();
-        for address in listen {
+        if let Some(address) = listen {
             admitted.push_str(&format!("host all all {address}/24 scram-sha-256\n"));
         }
         append(&data.join("pg_hba.conf"), &admitted)?;
@@ -99,7 +100,7 @@ echo ready
 read -r _
 \"$0/pg_ctl\" stop --mode immediate --silent --pgdata \"$1/data\" </dev/null >/dev/null 2>&1
 rm -rf \"$1\"";
-        let mut command = programs.command(Path::new("/bin/sh"));
+        let mut command = programs.command_within(within, Path::new("/bin/sh"));
         command.args(["-c", script]).arg(programs.folder()).arg(&folder);
         // Whoever interrupts the test from a terminal does not interrupt the shell that cleans up.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -114,7 +115,7 @@ rm -rf \"$1\"";
             let log = fs::read_to_string(cluster.folder.join("log")).unwrap_or_default();
             return Err(format!("the server did not start: {log}"));
         }
-        if !listen.is_empty() {
+        if listen.is_some() {
             cluster.sql("postgres", &format!("ALTER ROLE ashlar PASSWORD '{PASSWORD}'"))?;
         }
         Ok(cluster)
@@ -125,23 +126,15 @@ rm -rf \"$1\"";
     /// # Errors
     /// What the server said.
     pub fn fresh_database(&self) -> Result<String, String> {
-        let name = self.create_database()?;
+        let name = format!("records_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
         Ok(format!("postgres:///{name}?host={}&user=ashlar", self.folder.display()))
     }
 
-    /// The address of a new, empty database over the network.
-    ///
-    /// # Errors
-    /// What the server said.
-    pub fn fresh_database_at(&self, address: IpAddr) -> Result<String, String> {
-        let name = self.create_database()?;
-        Ok(format!("postgres://ashlar:{ENCODED_PASSWORD}@{address}/{name}"))
-    }
-
-    fn create_database(&self) -> Result<String, String> {
-        let name = format!("records_{}", self.made.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
-        Ok(name)
+    /// The address of the same database over the network, with the password that it takes there.
+    pub fn over_the_network(&self, database: &str, server: IpAddr) -> String {
+        let name = database.trim_start_matches("postgres:///").split('?').next().unwrap_or_default();
+        format!("postgres://ashlar:{ENCODED_PASSWORD}@{server}/{name}")
     }
 
     /// Runs statements as another program would, and returns what they print, one row a line.

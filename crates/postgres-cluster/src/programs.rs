@@ -1,6 +1,7 @@
 //! Where PostgreSQL's programs are, and as whom they run.
 
 use std::{
+    ffi::OsString,
     fs,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
@@ -57,15 +58,24 @@ impl Programs {
 
     /// A program, run as the server's user.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        let mut command = match self.other {
-            Some((user, group)) => {
-                let mut command = Command::new("setpriv");
-                command.args([format!("--reuid={user}"), format!("--regid={group}")]);
-                command.args(["--clear-groups", "--"]).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
+        self.command_within(&[], program)
+    }
+
+    /// [`Programs::command`], started by a program that becomes it.
+    pub(crate) fn command_within(&self, within: &[&str], program: &Path) -> Command {
+        let mut words: Vec<OsString> = within.iter().map(OsString::from).collect();
+        if let Some((user, group)) = self.other {
+            words.extend([
+                "setpriv".into(),
+                format!("--reuid={user}").into(),
+                format!("--regid={group}").into(),
+            ]);
+            words.extend(["--clear-groups".into(), "--".into()]);
+        }
+        words.push(program.into());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         // Variables that the caller has for a server of its own.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PG") {

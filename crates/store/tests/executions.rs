@@ -21,7 +21,26 @@ use ashlar_store::{
     Passage, Refusal, Store, Webhook,
 };
 use serde_json::{Value, json};
-use support::{ACCEPTED, accepted, outsider, record, run_sql, store};
+mod databases;
+use databases::{Outsider, Records, on_both};
+use support::{ACCEPTED, accepted, record, store};
+
+on_both!(
+    an_executed_proposal_is_a_replay_ever_after,
+    what_was_certainly_not_sent_is_sent_by_the_next_attempt,
+    a_refusal_of_the_receiver_is_final,
+    a_lost_answer_is_not_repeated_unless_the_receiver_recognises_orders,
+    an_attempt_that_sent_nothing_does_not_make_a_doubtful_one_certain,
+    an_execution_is_not_taken_up_by_another_adapter,
+    an_order_in_doubt_is_not_sent_to_another_place,
+    a_refusal_after_a_doubtful_attempt_leaves_the_doubt,
+    an_order_with_another_proof_does_not_take_the_place_of_the_one_that_was_begun,
+    a_forged_intent_is_not_executed_without_a_proof,
+    a_webhook_gets_the_order_with_its_key,
+    a_server_error_leaves_the_execution_in_doubt,
+    a_redirect_is_not_followed,
+    several_processes_at_the_gate_execute_once,
+);
 
 /// Counts what it performs, and answers as it was told to.
 #[derive(Debug)]
@@ -87,18 +106,13 @@ async fn status(store: &Store, proposal: &Proposal) -> AllocationStatus {
 }
 
 /// As if a minute had passed since the last attempt began.
-async fn let_the_lease_run_out(folder: &Path) {
-    let pool = outsider(folder).await;
-    run_sql(
-        &pool,
-        "UPDATE executions SET lease_until = '2000-01-01T00:00:00.000Z' WHERE lease_until IS NOT NULL",
-    )
-    .await;
+async fn let_the_lease_run_out(outsider: &Outsider) {
+    let past = "UPDATE executions SET lease_until = '2000-01-01T00:00:00.000Z' WHERE lease_until IS NOT NULL";
+    outsider.run(past).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_executed_proposal_is_a_replay_ever_after() {
-    let (_folder, store) = store().await;
+async fn an_executed_proposal_is_a_replay_ever_after(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let receiver = Receiver::new(true, &[]);
     let passage = execute(&store, &accepted(), receiver.clone()).await.unwrap();
@@ -114,16 +128,16 @@ async fn an_executed_proposal_is_a_replay_ever_after() {
     assert_eq!(receiver.performed(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_processes_at_the_gate_execute_once() {
-    let (folder, store) = store().await;
+async fn several_processes_at_the_gate_execute_once(records: Records) {
+    let store = records.open().await;
+    let records = Arc::new(records);
     record(&store, &accepted()).await;
     let receiver = Receiver::new(true, &[]);
     let rivals: Vec<_> = (0..4)
         .map(|_| {
-            let (path, receiver) = (folder.path().to_owned(), receiver.clone());
+            let (records, receiver) = (Arc::clone(&records), receiver.clone());
             tokio::spawn(async move {
-                let store = Store::open(&path).await.unwrap();
+                let store = records.open().await;
                 execute(&store, &accepted(), receiver).await.map(drop)
             })
         })
@@ -140,9 +154,8 @@ async fn several_processes_at_the_gate_execute_once() {
     assert_eq!((opened, receiver.performed()), (1, 1));
 }
 
-#[tokio::test]
-async fn what_was_certainly_not_sent_is_sent_by_the_next_attempt() {
-    let (_folder, store) = store().await;
+async fn what_was_certainly_not_sent_is_sent_by_the_next_attempt(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let receiver = Receiver::new(false, &[Err(Failure::NotSent("no route".to_owned()))]);
     let error = execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
@@ -153,9 +166,8 @@ async fn what_was_certainly_not_sent_is_sent_by_the_next_attempt() {
     assert_eq!(receiver.performed(), 1);
 }
 
-#[tokio::test]
-async fn a_refusal_of_the_receiver_is_final() {
-    let (_folder, store) = store().await;
+async fn a_refusal_of_the_receiver_is_final(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let receiver = Receiver::new(true, &[Err(Failure::Refused("limit".to_owned()))]);
     let error = execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
@@ -166,9 +178,8 @@ async fn a_refusal_of_the_receiver_is_final() {
     assert_eq!(receiver.performed(), 0);
 }
 
-#[tokio::test]
-async fn a_lost_answer_is_not_repeated_unless_the_receiver_recognises_orders() {
-    let (_folder, store) = store().await;
+async fn a_lost_answer_is_not_repeated_unless_the_receiver_recognises_orders(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let forgetful = Receiver::new(false, &[Err(Failure::InDoubt("timeout".to_owned()))]);
     for _ in 0..3 {
@@ -182,9 +193,8 @@ async fn a_lost_answer_is_not_repeated_unless_the_receiver_recognises_orders() {
     assert_eq!(attentive.performed(), 1);
 }
 
-#[tokio::test]
-async fn an_attempt_that_sent_nothing_does_not_make_a_doubtful_one_certain() {
-    let (_folder, store) = store().await;
+async fn an_attempt_that_sent_nothing_does_not_make_a_doubtful_one_certain(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let doubtful = [Err(Failure::InDoubt("timeout".to_owned())), Err(Failure::NotSent("down".to_owned()))];
     let attentive = Receiver::new(true, &doubtful);
@@ -196,9 +206,8 @@ async fn an_attempt_that_sent_nothing_does_not_make_a_doubtful_one_certain() {
     assert_eq!(forgetful.performed(), 0);
 }
 
-#[tokio::test]
-async fn an_execution_is_not_taken_up_by_another_adapter() {
-    let (_folder, store) = store().await;
+async fn an_execution_is_not_taken_up_by_another_adapter(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let receiver = Receiver::new(false, &[Err(Failure::NotSent("down".to_owned()))]);
     execute(&store, &accepted(), receiver).await.unwrap_err();
@@ -207,9 +216,8 @@ async fn an_execution_is_not_taken_up_by_another_adapter() {
     assert_eq!(error.code(), Code(4064), "{error:?}");
 }
 
-#[tokio::test]
-async fn an_order_in_doubt_is_not_sent_to_another_place() {
-    let (_folder, store) = store().await;
+async fn an_order_in_doubt_is_not_sent_to_another_place(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let first = Receiver::at("first", true, &[Err(Failure::InDoubt("it answered 500".to_owned()))]);
     execute(&store, &accepted(), first.clone()).await.unwrap_err();
@@ -220,9 +228,8 @@ async fn an_order_in_doubt_is_not_sent_to_another_place() {
     assert_eq!(first.performed(), 1);
 }
 
-#[tokio::test]
-async fn a_refusal_after_a_doubtful_attempt_leaves_the_doubt() {
-    let (_folder, store) = store().await;
+async fn a_refusal_after_a_doubtful_attempt_leaves_the_doubt(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let answers = [Err(Failure::InDoubt("lost".to_owned())), Err(Failure::Refused("done before".to_owned()))];
     let receiver = Receiver::new(true, &answers);
@@ -232,9 +239,8 @@ async fn a_refusal_after_a_doubtful_attempt_leaves_the_doubt() {
     assert_eq!(status(&store, &accepted()).await, AllocationStatus::Executing);
 }
 
-#[tokio::test]
-async fn an_order_with_another_proof_does_not_take_the_place_of_the_one_that_was_begun() {
-    let (_folder, store) = store().await;
+async fn an_order_with_another_proof_does_not_take_the_place_of_the_one_that_was_begun(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let receiver = Receiver::new(true, &[Err(Failure::InDoubt("lost".to_owned()))]);
     execute(&store, &accepted(), receiver.clone()).await.unwrap_err();
@@ -303,7 +309,7 @@ async fn a_process_that_dies_between_intent_and_outcome_is_noticed_and_nothing_e
     let error = execute(&store, &accepted(), forgetful.clone()).await.unwrap_err();
     assert_eq!(error.code(), Code(4063), "{error:?}");
     // Afterwards nobody knows what it sent, and that is what is said.
-    let_the_lease_run_out(folder.path()).await;
+    let_the_lease_run_out(&Outsider::of_folder(folder.path()).await).await;
     let error = execute(&store, &accepted(), forgetful.clone()).await.unwrap_err();
     assert_eq!(error.code(), Code(4061), "{error:?}");
     assert_eq!(forgetful.performed(), 0);
@@ -315,23 +321,19 @@ async fn a_process_that_dies_between_intent_and_outcome_is_noticed_and_nothing_e
     assert_eq!(status(&store, &accepted()).await, AllocationStatus::Executed);
 }
 
-#[tokio::test]
-async fn a_forged_intent_is_not_executed_without_a_proof() {
-    let (folder, store) = store().await;
+async fn a_forged_intent_is_not_executed_without_a_proof(records: Records) {
+    let store = records.open().await;
     let allocation = record(&store, &accepted()).await;
-    let pool = outsider(folder.path()).await;
-    run_sql(&pool, "UPDATE allocations SET status = 'executing', proof_verified = 1").await;
-    run_sql(
-        &pool,
-        &format!(
-            "INSERT INTO executions (id, allocation_id, proposal_id, adapter, rehearsal, evidence_sha256, body, state,
-                                     intended_at)
-             VALUES ('exe_00000000000000000000000000', '{}', '{}', 'receiver', 0, printf('%064d', 0),
-                     '{{\"shares\": []}}', 'intended', '2026-01-01T00:00:00.000Z')",
-            allocation.id, allocation.proposal_id
-        ),
-    )
-    .await;
+    let pool = records.outsider().await;
+    pool.run("UPDATE allocations SET status = 'executing', proof_verified = 1").await.unwrap();
+    let intent = format!(
+        "INSERT INTO executions (id, allocation_id, proposal_id, adapter, rehearsal, evidence_sha256, body, state,
+                                 intended_at)
+         VALUES ('exe_00000000000000000000000000', '{}', '{}', 'receiver', 0, '{:064}', '{{\"shares\": []}}',
+                 'intended', '2026-01-01T00:00:00.000Z')",
+        allocation.id, allocation.proposal_id, 0
+    );
+    pool.run(&intent).await.unwrap();
     let receiver = Receiver::new(true, &[]);
     let forged = Evidence::local_proof(b"{\"verified\": true}".to_vec(), Moment::now());
     let outcome = store.pass_gate(&accepted(), Some(&forged), &GatePolicy::default(), receiver.clone()).await;
@@ -371,9 +373,8 @@ fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-#[tokio::test]
-async fn a_webhook_gets_the_order_with_its_key() {
-    let (_folder, store) = store().await;
+async fn a_webhook_gets_the_order_with_its_key(records: Records) {
+    let store = records.open().await;
     let allocation = record(&store, &accepted()).await;
     let (address, server) = serve_once("200 OK");
     let webhook = Arc::new(Webhook::new(&address, false).unwrap());
@@ -391,9 +392,8 @@ async fn a_webhook_gets_the_order_with_its_key() {
     );
 }
 
-#[tokio::test]
-async fn a_server_error_leaves_the_execution_in_doubt() {
-    let (_folder, store) = store().await;
+async fn a_server_error_leaves_the_execution_in_doubt(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let (address, server) = serve_once("500 Internal Server Error");
     let error =
@@ -406,9 +406,8 @@ async fn a_server_error_leaves_the_execution_in_doubt() {
     assert_eq!(error.code(), Code(4061), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let (_folder, store) = store().await;
+async fn a_redirect_is_not_followed(records: Records) {
+    let store = records.open().await;
     record(&store, &accepted()).await;
     let (address, server) = serve_once("307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/elsewhere");
     let error =

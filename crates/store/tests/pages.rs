@@ -6,8 +6,19 @@ use ashlar_store::{
     ProofSource, ProofStatus, Purpose, Store,
 };
 
+mod databases;
 mod support;
-use support::{accepted, outsider, proposal, record, record_proof, run_sql, store};
+use databases::{Records, on_both};
+use support::{accepted, proposal, record, record_proof};
+
+on_both!(
+    pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive,
+    a_filter_lets_through_what_it_names_only,
+    a_key_of_reach_own_sees_the_jobs_it_asked_for_and_nothing_of_others,
+    events_come_in_order_and_go_on_after_the_last_one_seen,
+    a_key_is_found_by_its_secret_and_a_revoked_one_says_so_for_ever,
+    figures_count_each_record_once,
+);
 
 async fn job(store: &Store, source: ProofSource) -> JobId {
     let new =
@@ -27,9 +38,8 @@ fn new_key(secret: &[u8], reach: KeyReach) -> NewApiKey {
     }
 }
 
-#[tokio::test]
-async fn pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive() {
-    let (_folder, store) = store().await;
+async fn pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive(records: Records) {
+    let store = records.open().await;
     let mut made = Vec::new();
     for _ in 0..5 {
         made.push(job(&store, ProofSource::StoneLocal).await);
@@ -47,9 +57,8 @@ async fn pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive() {
     assert_eq!(seen, made);
 }
 
-#[tokio::test]
-async fn a_filter_lets_through_what_it_names_only() {
-    let (_folder, store) = store().await;
+async fn a_filter_lets_through_what_it_names_only(records: Records) {
+    let store = records.open().await;
     let local = job(&store, ProofSource::StoneLocal).await;
     let mock = job(&store, ProofSource::Mock).await;
     store.cancel(mock).await.unwrap();
@@ -62,9 +71,8 @@ async fn a_filter_lets_through_what_it_names_only() {
     assert!(ids(none).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_key_of_reach_own_sees_the_jobs_it_asked_for_and_nothing_of_others() {
-    let (_folder, store) = store().await;
+async fn a_key_of_reach_own_sees_the_jobs_it_asked_for_and_nothing_of_others(records: Records) {
+    let store = records.open().await;
     let own = record_proof(&store, &accepted(), b"the proof of its own").await;
     let other = record_proof(&store, &proposal(7), b"the proof of another").await;
     let key = store.record_key(&new_key(b"secret", KeyReach::Own)).await.unwrap();
@@ -97,9 +105,8 @@ async fn a_key_of_reach_own_sees_the_jobs_it_asked_for_and_nothing_of_others() {
     assert!(!events.is_empty() && events.iter().all(|event| event.job_id == own));
 }
 
-#[tokio::test]
-async fn events_come_in_order_and_go_on_after_the_last_one_seen() {
-    let (_folder, store) = store().await;
+async fn events_come_in_order_and_go_on_after_the_last_one_seen(records: Records) {
+    let store = records.open().await;
     let job = record_proof(&store, &accepted(), b"a proof").await;
     let all = store.events_page(Some(job), None, 0, 100).await.unwrap();
     assert!(all.len() >= 4);
@@ -112,9 +119,8 @@ async fn events_come_in_order_and_go_on_after_the_last_one_seen() {
     assert_eq!(store.last_event().await.unwrap(), all.last().unwrap().id);
 }
 
-#[tokio::test]
-async fn a_key_is_found_by_its_secret_and_a_revoked_one_says_so_for_ever() {
-    let (folder, store) = store().await;
+async fn a_key_is_found_by_its_secret_and_a_revoked_one_says_so_for_ever(records: Records) {
+    let store = records.open().await;
     let key = store.record_key(&new_key(b"secret", KeyReach::All)).await.unwrap();
     assert_eq!(store.key_of_secret(ContentHash::of(b"secret")).await.unwrap(), Some(key.clone()));
     assert_eq!(store.key_of_secret(ContentHash::of(b"Secret")).await.unwrap(), None);
@@ -124,21 +130,19 @@ async fn a_key_is_found_by_its_secret_and_a_revoked_one_says_so_for_ever() {
     assert!(store.key_of_secret(ContentHash::of(b"secret")).await.unwrap().unwrap().revoked_at.is_some());
     assert!(matches!(store.revoke_key(ashlar_store::KeyId::fresh()).await, Err(Error::UnknownKey { .. })));
 
-    let outsider = outsider(folder.path()).await;
+    let outsider = records.outsider().await;
     for sql in [
         "UPDATE api_keys SET revoked_at = NULL",
         "UPDATE api_keys SET scopes = 'admin'",
         "DELETE FROM api_keys",
     ] {
-        let changed = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&outsider).await;
-        assert!(changed.is_err(), "{sql}");
+        assert!(outsider.refused(sql).await.contains("key"), "{sql}");
     }
-    run_sql(&outsider, "SELECT count(*) FROM api_keys").await;
+    outsider.run("SELECT count(*) FROM api_keys").await.unwrap();
 }
 
-#[tokio::test]
-async fn figures_count_each_record_once() {
-    let (_folder, store) = store().await;
+async fn figures_count_each_record_once(records: Records) {
+    let store = records.open().await;
     record_proof(&store, &accepted(), b"a proof").await;
     record(&store, &proposal(9)).await;
     job(&store, ProofSource::Mock).await;

@@ -1,7 +1,9 @@
-//! The records keep their rules, whatever program writes to them.
+//! The records keep their rules, whatever program writes to them, on both databases.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, time::Duration};
+mod databases;
+
+use std::{fs, sync::Arc, time::Duration};
 
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
@@ -10,8 +12,29 @@ use ashlar_store::{
     NewJob, NewSettlement, ProofSource, ProofStatus, Purpose, SettlementId, SettlementState, SettlementStep,
     Store, VerifiedProof,
 };
+use databases::{Records, on_both};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteConnectOptions};
+
+on_both!(
+    a_verified_proof_is_recorded_with_file_manifest_and_log,
+    a_terminal_job_never_changes,
+    a_job_cannot_jump_to_verified_nor_be_verified_without_a_proof,
+    a_mock_is_never_verified,
+    events_are_append_only,
+    the_same_proposal_is_recorded_once,
+    what_was_proposed_never_changes_and_states_take_only_known_steps,
+    nothing_is_emptied_at_once,
+    a_job_is_found_by_a_unique_prefix_of_its_id,
+    a_job_whose_worker_is_gone_fails_once_its_lease_ran_out,
+    a_job_that_lost_its_worker_after_a_request_to_cancel_is_cancelled,
+    a_retry_is_a_job_of_its_own_and_there_is_one,
+    a_settlement_goes_on_after_its_job_and_ends_for_good,
+    another_fact_than_the_expected_one_settles_nothing,
+    a_crash_between_file_and_row_leaves_an_orphan_that_a_sweep_removes,
+    a_record_that_nobody_could_have_written_is_named_not_guessed,
+    many_writers_on_fresh_records_lose_nothing,
+    a_database_of_a_newer_version_is_refused,
+);
 
 const ALLOCATION_JOB: NewJob = NewJob {
     purpose: Purpose::Allocation,
@@ -20,26 +43,6 @@ const ALLOCATION_JOB: NewJob = NewJob {
     request: None,
     retry_of: None,
 };
-
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).await.unwrap();
-    (folder, store)
-}
-
-/// A second program with the database open, which knows none of our types.
-async fn outsider(folder: &Path) -> SqlitePool {
-    SqlitePool::connect_with(SqliteConnectOptions::new().filename(folder.join("ashlar.sqlite")))
-        .await
-        .unwrap()
-}
-
-async fn refused(pool: &SqlitePool, sql: &str) -> String {
-    match sqlx::query(AssertSqlSafe(sql.to_owned())).execute(pool).await {
-        Ok(_) => panic!("the database allowed: {sql}"),
-        Err(error) => error.to_string(),
-    }
-}
 
 fn allocation(number: u64, verdict: u8) -> NewAllocation {
     NewAllocation {
@@ -78,9 +81,8 @@ async fn verified_job(store: &Store, allocations: &[Allocation], proof: &[u8]) -
     job
 }
 
-#[tokio::test]
-async fn a_verified_proof_is_recorded_with_file_manifest_and_log() {
-    let (folder, store) = store().await;
+async fn a_verified_proof_is_recorded_with_file_manifest_and_log(records: Records) {
+    let store = records.open().await;
     let recorded = store.record_allocation(&allocation(1, 0)).await.unwrap();
     let id = verified_job(&store, std::slice::from_ref(&recorded), b"the proof").await;
 
@@ -91,7 +93,7 @@ async fn a_verified_proof_is_recorded_with_file_manifest_and_log() {
     assert_eq!(job.output, Some(json!(["0x1", "0x2"])));
     let artefacts = store.artefacts_of(id).await.unwrap();
     assert_eq!(store.artefacts().read(&artefacts[0]).unwrap(), b"the proof");
-    let manifest = fs::read_to_string(folder.path().join(format!("manifests/{id}.json"))).unwrap();
+    let manifest = fs::read_to_string(records.path().join(format!("manifests/{id}.json"))).unwrap();
     assert!(manifest.contains(&ContentHash::of(b"the proof").to_string()), "{manifest}");
     let log: Vec<String> = store
         .events(id, 0)
@@ -105,10 +107,9 @@ async fn a_verified_proof_is_recorded_with_file_manifest_and_log() {
     assert_eq!(store.allocations_of(id).await.unwrap()[0].id, recorded.id);
 }
 
-#[tokio::test]
-async fn a_terminal_job_never_changes() {
-    let (folder, store) = store().await;
-    let pool = outsider(folder.path()).await;
+async fn a_terminal_job_never_changes(records: Records) {
+    let store = records.open().await;
+    let pool = records.outsider().await;
     let verified = verified_job(&store, &[], b"proof").await;
     let failed = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     store.fail(failed, Code(1301), "no").await.unwrap();
@@ -121,16 +122,15 @@ async fn a_terminal_job_never_changes() {
         assert!(matches!(store.fail(job, Code(1), "").await, Err(Error::StateRule { .. })));
         assert!(matches!(store.renew(job).await, Err(Error::StateRule { .. })));
         let change = format!("UPDATE proof_jobs SET security_bits = 200 WHERE id = '{job}'");
-        assert!(refused(&pool, &change).await.contains("terminal job never changes"));
+        assert!(pool.refused(&change).await.contains("terminal job never changes"));
         let deletion = format!("DELETE FROM proof_jobs WHERE id = '{job}'");
-        assert!(refused(&pool, &deletion).await.contains("never deleted"));
+        assert!(pool.refused(&deletion).await.contains("never deleted"));
     }
 }
 
-#[tokio::test]
-async fn a_job_cannot_jump_to_verified_nor_be_verified_without_a_proof() {
-    let (folder, store) = store().await;
-    let pool = outsider(folder.path()).await;
+async fn a_job_cannot_jump_to_verified_nor_be_verified_without_a_proof(records: Records) {
+    let store = records.open().await;
+    let pool = records.outsider().await;
     let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     assert!(matches!(
         store.conclude_verified(job, &verified(), b"proof").await,
@@ -139,16 +139,15 @@ async fn a_job_cannot_jump_to_verified_nor_be_verified_without_a_proof() {
     store.advance(job, ProofStatus::Proving).await.unwrap();
     store.advance(job, ProofStatus::Verifying).await.unwrap();
     let without_proof = format!("UPDATE proof_jobs SET proof_status = 'verified' WHERE id = '{job}'");
-    assert!(refused(&pool, &without_proof).await.contains("CHECK"));
+    assert!(pool.refused(&without_proof).await.contains("check"));
     assert!(matches!(store.advance(job, ProofStatus::Queued).await, Err(Error::StateRule { .. })));
     let born_verified = "INSERT INTO proof_jobs (id, purpose, proof_source, proof_status, created_at, updated_at)
                          VALUES ('job_00000000000000000000000000', 'program', 'stone_local', 'verified', '', '')";
-    assert!(refused(&pool, born_verified).await.contains("starts as queued"));
+    assert!(pool.refused(born_verified).await.contains("starts as queued"));
 }
 
-#[tokio::test]
-async fn a_mock_is_never_verified() {
-    let (_folder, store) = store().await;
+async fn a_mock_is_never_verified(records: Records) {
+    let store = records.open().await;
     let mock = NewJob { source: ProofSource::Mock, ..ALLOCATION_JOB };
     let job = store.create_job(&mock, &[]).await.unwrap();
     store.advance(job, ProofStatus::Proving).await.unwrap();
@@ -157,22 +156,20 @@ async fn a_mock_is_never_verified() {
     assert_eq!(store.job(job).await.unwrap().proof_status, ProofStatus::Verifying);
 }
 
-#[tokio::test]
-async fn events_are_append_only() {
-    let (folder, store) = store().await;
-    let pool = outsider(folder.path()).await;
+async fn events_are_append_only(records: Records) {
+    let store = records.open().await;
+    let pool = records.outsider().await;
     let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     store.note(job, "gate", &json!({ "verdict": "shut" })).await.unwrap();
-    assert!(refused(&pool, "UPDATE job_events SET event = 'other'").await.contains("append-only"));
-    assert!(refused(&pool, "DELETE FROM job_events").await.contains("append-only"));
+    assert!(pool.refused("UPDATE job_events SET event = 'other'").await.contains("append-only"));
+    assert!(pool.refused("DELETE FROM job_events").await.contains("append-only"));
     let events = store.events(job, 0).await.unwrap();
     assert_eq!(events.len(), 2);
     assert_eq!(store.events(job, events[0].id).await.unwrap()[0].event, "gate");
 }
 
-#[tokio::test]
-async fn the_same_proposal_is_recorded_once() {
-    let (_folder, store) = store().await;
+async fn the_same_proposal_is_recorded_once(records: Records) {
+    let store = records.open().await;
     let first = store.record_allocation(&allocation(5, 0)).await.unwrap();
     let again = store.record_allocation(&allocation(5, 0)).await.unwrap();
     let other = store.record_allocation(&allocation(6, 0)).await.unwrap();
@@ -182,10 +179,9 @@ async fn the_same_proposal_is_recorded_once() {
     assert!(store.verified_job_of(first.id).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn what_was_proposed_never_changes_and_states_take_only_known_steps() {
-    let (folder, store) = store().await;
-    let pool = outsider(folder.path()).await;
+async fn what_was_proposed_never_changes_and_states_take_only_known_steps(records: Records) {
+    let store = records.open().await;
+    let pool = records.outsider().await;
     store.record_allocation(&allocation(1, 0)).await.unwrap();
     for (change, rule) in [
         ("UPDATE allocations SET verdict = 0", "never changes"),
@@ -194,23 +190,42 @@ async fn what_was_proposed_never_changes_and_states_take_only_known_steps() {
             "UPDATE allocations SET status = 'executed', executed = 1, proof_verified = 1, executed_at = ''",
             "no such step",
         ),
-        ("UPDATE allocations SET status = 'admitted'", "CHECK"),
-        ("UPDATE allocations SET executed = 1", "CHECK"),
+        ("UPDATE allocations SET status = 'admitted'", "check"),
+        ("UPDATE allocations SET executed = 1", "check"),
         ("DELETE FROM allocations", "never deleted"),
     ] {
-        let got = refused(&pool, change).await;
+        let got = pool.refused(change).await;
         assert!(got.contains(rule), "{change}: {got}");
     }
     let forged = "INSERT INTO allocations (id, proposal, proposal_id, model_version, shares, scores, verdict, status,
                   proof_verified, created_at, updated_at)
-                  SELECT 'alc_00000000000000000000000000', proposal, '0x' || printf('%064d', 9), 1, shares, scores, 0,
+                  SELECT 'alc_00000000000000000000000000', proposal, '0x' || '0000000000000000000000000000000000000000000000000000000000000009', 1, shares, scores, 0,
                   'admitted', 1, created_at, updated_at FROM allocations";
-    assert!(refused(&pool, forged).await.contains("starts as proposed"));
+    assert!(pool.refused(forged).await.contains("starts as proposed"));
 }
 
-#[tokio::test]
-async fn a_job_is_found_by_a_unique_prefix_of_its_id() {
-    let (_folder, store) = store().await;
+async fn nothing_is_emptied_at_once(records: Records) {
+    // SQLite has no such statement: without WHERE it deletes row by row.
+    if records.database == ashlar_store::Database::Folder {
+        return;
+    }
+    let store = records.open().await;
+    let pool = records.outsider().await;
+    verified_job(&store, &[], b"proof").await;
+    for table in
+        ["proof_jobs", "job_events", "allocations", "executions", "work_items", "attempts", "submissions"]
+    {
+        let got = pool.refused(&format!("TRUNCATE {table} CASCADE")).await;
+        assert!(got.contains("ashlar: "), "{table}: {got}");
+    }
+    let got = pool
+        .refused("INSERT INTO job_events (id, job_id, at, event) SELECT 9, id, '', '' FROM proof_jobs")
+        .await;
+    assert!(got.contains("numbered when it is committed"), "{got}");
+}
+
+async fn a_job_is_found_by_a_unique_prefix_of_its_id(records: Records) {
+    let store = records.open().await;
     let first = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(3))).await.unwrap();
     let second = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
@@ -227,9 +242,8 @@ async fn a_job_is_found_by_a_unique_prefix_of_its_id() {
     assert_eq!(store.jobs(None, 1).await.unwrap()[0].id, second);
 }
 
-#[tokio::test]
-async fn a_job_whose_worker_is_gone_fails_once_its_lease_ran_out() {
-    let (_folder, store) = store().await;
+async fn a_job_whose_worker_is_gone_fails_once_its_lease_ran_out(records: Records) {
+    let store = records.open().await;
     let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     store.advance(job, ProofStatus::Proving).await.unwrap();
     assert!(store.conclude_abandoned(Moment::now()).await.unwrap().is_empty());
@@ -241,9 +255,8 @@ async fn a_job_whose_worker_is_gone_fails_once_its_lease_ran_out() {
     assert!(job.error_text.unwrap().contains("proving"));
 }
 
-#[tokio::test]
-async fn a_job_that_lost_its_worker_after_a_request_to_cancel_is_cancelled() {
-    let (_folder, store) = store().await;
+async fn a_job_that_lost_its_worker_after_a_request_to_cancel_is_cancelled(records: Records) {
+    let store = records.open().await;
     let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     assert!(!store.is_cancel_requested(job).await.unwrap());
     store.request_cancel(job).await.unwrap();
@@ -258,9 +271,8 @@ async fn a_job_that_lost_its_worker_after_a_request_to_cancel_is_cancelled() {
     assert!(matches!(over, Error::StateRule { .. }), "{over}");
 }
 
-#[tokio::test]
-async fn a_retry_is_a_job_of_its_own_and_there_is_one() {
-    let (folder, store) = store().await;
+async fn a_retry_is_a_job_of_its_own_and_there_is_one(records: Records) {
+    let store = records.open().await;
     let first =
         store.create_job(&NewJob { request: Some(json!({ "a": 1 })), ..ALLOCATION_JOB }, &[]).await.unwrap();
     let retry = NewJob { retry_of: Some(first), ..ALLOCATION_JOB };
@@ -278,9 +290,9 @@ async fn a_retry_is_a_job_of_its_own_and_there_is_one() {
     let proven = verified_job(&store, &[], b"proof").await;
     let needless = NewJob { retry_of: Some(proven), ..ALLOCATION_JOB };
     assert!(matches!(store.create_job(&needless, &[]).await, Err(Error::StateRule { .. })));
-    let pool = outsider(folder.path()).await;
+    let pool = records.outsider().await;
     let message =
-        refused(&pool, &format!("UPDATE proof_jobs SET request = '{{}}' WHERE id = '{second}'")).await;
+        pool.refused(&format!("UPDATE proof_jobs SET request = '{{}}' WHERE id = '{second}'")).await;
     assert!(message.contains("what a job was asked for never changes"), "{message}");
 }
 
@@ -294,9 +306,8 @@ fn settlement(job: JobId) -> NewSettlement {
     }
 }
 
-#[tokio::test]
-async fn a_settlement_goes_on_after_its_job_and_ends_for_good() {
-    let (folder, store) = store().await;
+async fn a_settlement_goes_on_after_its_job_and_ends_for_good(records: Records) {
+    let store = records.open().await;
     let job = verified_job(&store, &[], b"proof").await;
     let id = store.expect_settlement(&settlement(job)).await.unwrap();
     assert_eq!(
@@ -319,21 +330,20 @@ async fn a_settlement_goes_on_after_its_job_and_ends_for_good() {
     }
     let unknown = store.advance_settlement(SettlementId::fresh(), &SettlementStep::Submitted).await;
     assert!(matches!(unknown, Err(Error::UnknownSettlement { .. })));
-    let pool = outsider(folder.path()).await;
+    let pool = records.outsider().await;
     for sql in [
         "DELETE FROM settlements",
         "UPDATE settlements SET expected_fact = observed_fact",
         "UPDATE settlements SET state = 'expected'",
         "UPDATE settlements SET l2_block_number = 43",
     ] {
-        let message = refused(&pool, sql).await;
+        let message = pool.refused(sql).await;
         assert!(message.contains("ashlar: "), "{sql}: {message}");
     }
 }
 
-#[tokio::test]
-async fn another_fact_than_the_expected_one_settles_nothing() {
-    let (folder, store) = store().await;
+async fn another_fact_than_the_expected_one_settles_nothing(records: Records) {
+    let store = records.open().await;
     let job = verified_job(&store, &[], b"proof").await;
     let id = store.expect_settlement(&settlement(job)).await.unwrap();
     let other = SettlementStep::SeenOnL2 { fact: Felt::from_u64(9), block_number: 42 };
@@ -346,18 +356,17 @@ async fn another_fact_than_the_expected_one_settles_nothing() {
     let unproven = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     let error = store.expect_settlement(&settlement(unproven)).await.unwrap_err();
     assert!(error.to_string().contains("only a verified proof is settled"), "{error}");
-    let pool = outsider(folder.path()).await;
+    let pool = records.outsider().await;
     let forged = format!(
         "INSERT INTO settlements SELECT 'stl_' || substr(id, 5, 25) || 'Z', job_id, 'satellite', registry_address,
                 verifier_config, expected_fact, expected_fact, 'l2_verified', 1, created_at, NULL, NULL, created_at,
                 updated_at FROM settlements WHERE id = '{id}'"
     );
-    assert!(refused(&pool, &forged).await.contains("a settlement starts as expected"));
+    assert!(pool.refused(&forged).await.contains("a settlement starts as expected"));
 }
 
-#[tokio::test]
-async fn a_crash_between_file_and_row_leaves_an_orphan_that_a_sweep_removes() {
-    let (_folder, store) = store().await;
+async fn a_crash_between_file_and_row_leaves_an_orphan_that_a_sweep_removes(records: Records) {
+    let store = records.open().await;
     verified_job(&store, &[], b"recorded").await;
     let lost = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
     let orphan = store.artefacts().put(ArtefactKind::Proof, b"the process died after this").unwrap();
@@ -372,15 +381,14 @@ async fn a_crash_between_file_and_row_leaves_an_orphan_that_a_sweep_removes() {
     assert!(!store.job(lost).await.unwrap().proof_status.is_terminal());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_writers_on_one_fresh_folder_lose_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+async fn many_writers_on_fresh_records_lose_nothing(records: Records) {
+    let records = Arc::new(records);
     let writers: Vec<_> = (0..4u64)
         .map(|writer| {
-            let path = folder.path().to_owned();
+            let records = Arc::clone(&records);
             tokio::spawn(async move {
-                // Each opens the folder for itself, as another process would; the first creates the database.
-                let store = Store::open(&path).await.unwrap();
+                // Each opens them for itself, as another process would; the first makes the tables.
+                let store = records.open().await;
                 for round in 0..5 {
                     // All writers race for the same allocation; each has jobs of its own.
                     let shared = store.record_allocation(&allocation(100 + round, 0)).await.unwrap();
@@ -392,12 +400,9 @@ async fn many_writers_on_one_fresh_folder_lose_nothing() {
     for writer in writers {
         writer.await.unwrap();
     }
-    let store = Store::open(folder.path()).await.unwrap();
+    let store = records.open().await;
     assert_eq!(store.jobs(Some(ProofStatus::Verified), 100).await.unwrap().len(), 20);
-    let pool = outsider(folder.path()).await;
-    let allocations: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM allocations").fetch_one(&pool).await.unwrap();
-    assert_eq!(allocations, 5);
+    assert_eq!(store.figures().await.unwrap().all_allocations(), 5);
 }
 
 #[tokio::test]
@@ -421,28 +426,20 @@ async fn a_file_that_is_no_database_is_named_and_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), content);
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_refused() {
-    let (folder, store) = store().await;
-    store.close().await;
-    let pool = outsider(folder.path()).await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (99, 'later', 1, x'00', 0)",
-    )
-    .execute(&pool)
-    .await
-    .unwrap();
-    let error = Store::open(folder.path()).await.unwrap_err();
+async fn a_database_of_a_newer_version_is_refused(records: Records) {
+    records.open().await.close().await;
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (99, 'later', true, '', 0)";
+    records.outsider().await.run(later).await.unwrap();
+    let error = Store::open_at(records.path(), &records.database).await.unwrap_err();
     assert!(matches!(error, Error::OtherVersion { version: 99, .. }), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_record_that_nobody_could_have_written_is_named_not_guessed() {
-    let (folder, store) = store().await;
+async fn a_record_that_nobody_could_have_written_is_named_not_guessed(records: Records) {
+    let store = records.open().await;
     let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
-    let pool = outsider(folder.path()).await;
-    sqlx::query("UPDATE proof_jobs SET program_hash = 'nonsense'").execute(&pool).await.unwrap();
+    let pool = records.outsider().await;
+    pool.run("UPDATE proof_jobs SET program_hash = 'nonsense'").await.unwrap();
     let error = store.job(job).await.unwrap_err();
     assert_eq!(error.code(), Code(4013), "{error:?}");
 }

@@ -59,6 +59,11 @@ impl Records {
         Records { path: folder.path().to_owned(), address, _folder: Some(folder) }
     }
 
+    /// The same artefacts, and the same database by another address.
+    pub(crate) fn elsewhere(&self, address: String) -> Records {
+        Records { path: self.path.clone(), address, _folder: None }
+    }
+
     /// Those of the test that started this process.
     pub(crate) fn of_parent() -> Option<Records> {
         let path = std::env::var_os(FOLDER)?.into();

@@ -95,8 +95,20 @@ pub(crate) fn myself(entry: &str) -> (PathBuf, Vec<OsString>) {
 }
 
 pub(crate) fn start_worker(records: &Records, variables: &[(&str, &OsStr)]) -> Child {
+    start_worker_within(&[], records, variables)
+}
+
+/// [`start_worker`] by a program that becomes the worker: words that its command line begins with.
+pub(crate) fn start_worker_within(within: &[&str], records: &Records, variables: &[(&str, &OsStr)]) -> Child {
     let (program, arguments) = myself("workers::a_worker_in_a_process_of_its_own");
-    let mut command = Command::new(program);
+    let mut command = match within {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command
         .args(arguments)
         .envs(records.environment())

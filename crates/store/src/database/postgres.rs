@@ -55,7 +55,7 @@ fn options(address: &PostgresAddress) -> Result<PgConnectOptions, Error> {
     let options =
         PgConnectOptions::from_str(address.secret()).map_err(|_| Error::DatabaseAddress { expected })?;
     Ok(options.options([
-        ("default_transaction_isolation", "read\\ committed"),
+        ("default_transaction_isolation", "read committed"),
         ("idle_in_transaction_session_timeout", FROZEN),
         ("lock_timeout", &format!("{}s", PATIENCE.as_secs())),
     ]))
