@@ -26,7 +26,6 @@ mod failure;
 mod policy_file;
 mod progress;
 mod proving;
-mod remote;
 mod service;
 mod session;
 mod settings;
