@@ -27,7 +27,6 @@ mod policy_file;
 mod profiling;
 mod progress;
 mod proving;
-mod remote;
 mod service;
 mod session;
 mod settings;

@@ -6,10 +6,10 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use ashlar_engine::{
-    Circumstances, Engine, EngineError, Environment, ManualClock, ProgramTask, RouterPolicy, RunSize,
-    Settings, Submission, Task, Verdict,
+    AtlanticTerms, Circumstances, Engine, EngineError, Environment, ManualClock, ProgramTask, RouterPolicy,
+    RunSize, Settings, Submission, Task, Verdict, Worker, WorkerSettings,
 };
-use ashlar_fault::Fault as _;
+use ashlar_fault::{Code, Fault as _};
 use ashlar_risk::{Proposal, run_model};
 use ashlar_store::{AttemptEnd, Claimant, FailureKind, Lane, Moment, Next, ProofSource, ProofStatus, Store};
 use support::{folder, proposals, seconds, submission};
@@ -297,4 +297,95 @@ fn no_run_of_the_risk_engine_is_longer_than_predicted() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_of_no_use_any_more_is_refused_as_that() {
+    let house = house(settings()).await;
+    let mut late = submission(1);
+    late.circumstances.deadline = Some(house.engine.now());
+    let refused = house.engine.submit(&late, None).await.unwrap_err();
+    assert_eq!(refused.code().to_string(), "ASH-8217", "{refused}");
+    assert_eq!(house.engine.queue_depth().await.unwrap().waiting(), 0);
+}
+
+#[tokio::test]
+async fn work_that_waits_long_is_raised_until_it_is_first() {
+    let house = house(settings()).await;
+    let (engine, patience) = (&house.engine, seconds(600));
+    let of_priority = async |nonce, priority| {
+        let mut asked = submission(nonce);
+        asked.circumstances.priority = Some(priority);
+        engine.submit(&asked, None).await.unwrap().job
+    };
+    let humble = of_priority(1, 0).await;
+    let raise = async || engine.store().raise_patient_work(engine.now(), patience).await.unwrap();
+    assert_eq!(raise().await, 0, "it has not waited as yet");
+    for _ in 0..5 {
+        house.clock.advance(patience);
+        assert_eq!((raise().await, raise().await), (1, 0), "one step at a time");
+    }
+    assert_eq!(engine.work_of(humble).await.unwrap().unwrap().priority, 5);
+    // Of equal priority, the older one is first; a more urgent one still is before both.
+    let usual = of_priority(2, 5).await;
+    let urgent = of_priority(3, 9).await;
+    for expected in [urgent, humble, usual] {
+        let claimed = engine.store().claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
+        assert_eq!(claimed.lease.job, expected);
+    }
+    // The highest priority is the end of it.
+    let top = of_priority(4, 8).await;
+    for _ in 0..3 {
+        house.clock.advance(patience);
+        raise().await;
+    }
+    assert_eq!(engine.work_of(top).await.unwrap().unwrap().priority, 9);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_service_that_is_left_alone_goes_to_others() {
+    let policy = RouterPolicy { environment: Environment::Sepolia, ..RouterPolicy::default() };
+    let atlantic = Some(AtlanticTerms::usual().unwrap());
+    let house = house(Settings { policy, atlantic, ..settings() }).await;
+    let (engine, store) = (&house.engine, house.engine.store());
+    let first = engine.submit(&submission(1), None).await.unwrap().job;
+    let mut stubborn = submission(2);
+    stubborn.circumstances.backend = Some(ProofSource::Atlantic);
+    let stubborn = engine.submit(&stubborn, None).await.unwrap().job;
+    let second = engine.submit(&submission(3), None).await.unwrap().job;
+    let set_aside = store.committed_since(Moment::from_milliseconds(0)).await.unwrap();
+    // The account has no credits.
+    let claimed = store.claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
+    assert_eq!((claimed.lease.job, claimed.backend), (first, ProofSource::Atlantic));
+    let attempt = claimed.deadline.since(engine.now());
+    assert!(attempt > AtlanticTerms::usual().unwrap().deadline, "an attempt may take as long as its query");
+    let (kind, code) = (FailureKind::Quota, Code(8114));
+    let end = AttemptEnd::Failed { kind, code, text: "no credits", next: Next::Bury };
+    store.end_attempt(&claimed.lease, &end, None, engine.now()).await.unwrap();
+
+    let mut of_service = WorkerSettings::new("/nowhere".into(), Vec::new(), 0);
+    (of_service.lanes, of_service.poll) = (vec![Lane::RemoteAtlantic], Duration::from_millis(5));
+    let worker = Worker::new(engine.clone(), of_service);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut running = Box::pin(worker.run(stopped));
+    while store.job(second).await.unwrap().proof_source != ProofSource::StoneLocal {
+        tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    stop.send(true).unwrap();
+    assert_eq!(running.await.unwrap().claimed, 0, "nothing is taken for a service that is left alone");
+    let events = store.events(second, 0).await.unwrap();
+    let decision = &events.iter().rfind(|event| event.event == "route").unwrap().detail;
+    assert!(decision["reason"].as_str().unwrap().contains("left alone"), "{decision}");
+    let work = engine.work_of(second).await.unwrap().unwrap();
+    assert_eq!(
+        (work.state.as_str(), work.spent, work.attempt_time()),
+        ("waiting", 0, settings().attempt_time)
+    );
+    // Who wants nobody else waits; what the others do not need any more is given back.
+    assert_eq!(store.job(stubborn).await.unwrap().proof_source, ProofSource::Atlantic);
+    let left = store.committed_since(Moment::from_milliseconds(0)).await.unwrap();
+    assert_eq!(left * 3, set_aside);
 }

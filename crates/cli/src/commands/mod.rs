@@ -11,6 +11,7 @@ mod manual;
 mod plan;
 mod program;
 mod prove;
+mod remote;
 mod serve;
 mod verify;
 mod work_on;

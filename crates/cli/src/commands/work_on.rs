@@ -13,13 +13,12 @@ use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
 use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
 use ashlar_store::{JobId, Lease, LeaseToken, ProofSource};
 
-use super::{allocate, prove};
+use super::{allocate, prove, remote};
 use crate::{
     arguments::{Goal, Hash, Security, WorkOn},
     engine::Provers,
     failure::{CommandError, Failure},
     proving::{Attempted, Prepared, Runner, prove_held},
-    remote,
     session::Session,
 };
 

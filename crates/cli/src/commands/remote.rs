@@ -15,8 +15,9 @@ use ashlar_stone::{Policy, Scratch};
 use ashlar_store::{Lease, PaddedFelt, ProofStatus, Store, VerifiedProof};
 use serde_json::json;
 
+use super::{allocate, work_on};
+
 use crate::{
-    commands::work_on,
     failure::{CommandError, Failure},
     proving::Prepared,
     service,
@@ -42,8 +43,8 @@ pub(crate) async fn prove_held(
     let tenure = Tenure::Attempt(lease);
     tenure.advance(store, ProofStatus::Tracing).await?;
     session.console.event("stage", json!({ "stage": "run" }))?;
-    // Files of the attempt, gone with it.
-    let scratch = Scratch::create(&session.scratch_path(lease.job))?;
+    // Files of this attempt, gone with it; an earlier one that was too slow has its own.
+    let scratch = Scratch::create(&session.scratch_path(lease.job).join(lease.n.to_string()))?;
     let (folder, task) = (scratch.path().to_owned(), submission.task.clone());
     let run = session.work(store, &tenure, move || run(task, &folder)).await?;
     let (n_steps, run) = run;
@@ -107,7 +108,7 @@ fn run(task: Task, folder: &Path) -> Result<(u64, RemoteRun), Failure> {
     let (prepared, made) = match task {
         Task::Allocation(proposals) => {
             let made = ashlar_risk::execute_model(&proposals, &execution)?;
-            (super::commands::allocate::model_run(proposals)()?, made)
+            (allocate::model_run(proposals)()?, made)
         }
         Task::Program(task) => {
             let made = work_on::execute(&task, &execution)?;
