@@ -404,7 +404,8 @@ mod tests {
             ),
             (
                 with_atlantic(|offer| {
-                    offer.breaker = Breaker { failures: 3, last: Some(Moment::from_milliseconds(NOW)) };
+                    offer.breaker =
+                        Breaker { failures: 3, grave: false, last: Some(Moment::from_milliseconds(NOW)) };
                 }),
                 Verdict::BreakerOpen { until },
             ),

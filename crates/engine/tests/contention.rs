@@ -334,7 +334,8 @@ async fn everybody_does_everything_and_the_log_tells_all_of_it(records: &Records
         loop {
             let last_look = watched.load(Ordering::SeqCst);
             loop {
-                let page = reader.all_events(seen.last().copied().unwrap_or(0), 7).await.unwrap();
+                let page =
+                    reader.events_page(None, None, seen.last().copied().unwrap_or(0), 7).await.unwrap();
                 if page.is_empty() {
                     break;
                 }
@@ -394,7 +395,7 @@ async fn everybody_does_everything_and_the_log_tells_all_of_it(records: &Records
     // The reader has seen every event, and in one order.
     let mut all = Vec::new();
     loop {
-        let page = store.all_events(all.last().copied().unwrap_or(0), 1000).await.unwrap();
+        let page = store.events_page(None, None, all.last().copied().unwrap_or(0), 1000).await.unwrap();
         if page.is_empty() {
             break;
         }

@@ -185,7 +185,7 @@ async fn a_backend_that_keeps_failing_is_left_alone_until_its_time_is_over() {
         let claimed = engine.store().claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
         let end = AttemptEnd::Failed {
             kind: FailureKind::Backend,
-            code: ashlar_fault::Code(1351),
+            code: Code(1351),
             text: "no answer",
             next: Next::Bury,
         };
