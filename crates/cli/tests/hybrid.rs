@@ -2,7 +2,7 @@
 //! and returns real proofs, and to this machine where the service does not manage. Everything ends verified, and nothing is
 //! paid twice.
 //!
-//! `ASHLAR_HYBRID=100` makes it 100 proposals instead of 12; the figures are printed.
+//! `ASHLAR_HYBRID=100` makes it 100 proposals instead of 8; the figures are printed.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -170,7 +170,7 @@ fn page(folder: &Path, path: &str) -> String {
 
 #[test]
 fn proposals_at_once_through_a_service_that_fails_half_of_its_calls_are_all_verified_and_paid_once() {
-    let count: u64 = std::env::var("ASHLAR_HYBRID").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    let count: u64 = std::env::var("ASHLAR_HYBRID").ok().and_then(|count| count.parse().ok()).unwrap_or(8);
     let folder = tempfile::tempdir().unwrap();
     let proposals = proposals(count);
     let jobs = submit(folder.path(), &proposals);
