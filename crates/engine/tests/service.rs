@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use ashlar_engine::{
     AtlanticTerms, Circumstances, Engine, EngineError, Environment, ManualClock, ProgramTask, RouterPolicy,
-    RunSize, Settings, Submission, Task, Verdict, Worker, WorkerSettings,
+    RunSize, Settings, Submission, Task, Unable, Verdict, Worker, WorkerSettings,
 };
 use ashlar_fault::{Code, Fault as _};
 use ashlar_risk::{Proposal, run_model};
@@ -119,10 +119,10 @@ async fn what_nobody_takes_is_refused_with_every_reason() {
     let engine = &house.engine;
     let plan = engine.plan(&submission(1)).await.unwrap();
     assert!(plan.chosen.is_none());
-    assert!(matches!(plan.considered[0].verdict, Verdict::Absent), "{plan:?}");
+    assert!(matches!(plan.considered[0].verdict, Verdict::Unable(Unable::NotConfigured { .. })), "{plan:?}");
     let refused = engine.submit(&submission(1), None).await.unwrap_err();
     assert!(matches!(refused, EngineError::NoRoute { .. }));
-    for part in ["sepolia", "atlantic is not set up", "stone_local: expected at most 1 bytes"] {
+    for part in ["sepolia", "no managed service is set up", "stone_local: expected at most 1 bytes"] {
         assert!(refused.to_string().contains(part), "{refused}");
     }
 }
