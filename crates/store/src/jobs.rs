@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ashlar_fault::Code;
-use ashlar_field::{Felt, StandardBytes};
-use serde::{Serialize, Serializer};
+use ashlar_field::Felt;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, ProofSource, ProofStatus,
-    Purpose, Store,
+    AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, PaddedFelt, ProofSource,
+    ProofStatus, Purpose, Store,
     fail_point::reach,
     rows::{signed, unsigned},
     sql::{FromRow, Transaction, query, query_scalar},
@@ -135,23 +135,6 @@ pub struct JobEvent {
     pub event: String,
     /// The particulars.
     pub detail: Value,
-}
-
-/// A field element that prints as `0x` and 64 digits, the form of hashes and addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaddedFelt(pub Felt);
-
-impl std::fmt::Display for PaddedFelt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("0x")?;
-        StandardBytes::from(self.0).0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl Serialize for PaddedFelt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 impl Store {

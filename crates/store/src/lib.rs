@@ -5,6 +5,7 @@
 //! | `database` | [`Store`]: one database, SQLite's or PostgreSQL's ([`Database`]), and one folder of artefacts, safe for several processes |
 //! | `fail_point` | where tests end a process |
 //! | `sql` | one set of statements for both databases |
+//! | `padded` | [`PaddedFelt`]: hashes and addresses as they print |
 //! | `jobs` | [`Job`]s, their [`JobEvent`]s, what a verified proof leaves behind |
 //! | `settlements` | [`Settlement`]s: a verified proof's way to a fact on chain |
 //! | `allocations` | [`Allocation`]s and which job proves them |
@@ -33,6 +34,7 @@ mod id;
 mod jobs;
 mod keys;
 mod moment;
+mod padded;
 mod pages;
 mod queue;
 mod rows;
@@ -53,9 +55,10 @@ pub use gate::{
     examine, gate_outcome,
 };
 pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, SettlementId};
-pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, PaddedFelt, VerifiedProof};
+pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, VerifiedProof};
 pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;
+pub use padded::PaddedFelt;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
     Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Destination, Expired, Intended, LaneDepth, Lease,
