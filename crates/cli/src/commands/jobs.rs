@@ -97,6 +97,7 @@ async fn record(store: &Store, job: &Job) -> Result<Value, Failure> {
             .collect();
         fields.insert("allocations".to_owned(), Value::Array(allocations));
         fields.insert("artefacts".to_owned(), json!(store.artefacts_of(job.id).await?));
+        fields.insert("queries".to_owned(), json!(store.queries_of(job.id).await?));
         fields.insert("settlements".to_owned(), json!(store.settlements_of(job.id).await?));
         fields.insert("retried_by".to_owned(), json!(store.successor_of(job.id).await?));
     }
