@@ -7,7 +7,7 @@ use ashlar_store::{
     ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Atlantic, Backend, Clock, EngineError, Forecast, Mock, Offer, RouterPolicy, Routing, RunSize, Settings,
@@ -152,7 +152,21 @@ impl Engine {
     /// [`EngineError::Unusable`], [`EngineError::KeyLength`], [`EngineError::KeyReused`],
     /// [`EngineError::DeadlinePassed`], [`EngineError::NoRoute`], [`EngineError::QueueFull`], or of the records; then nothing is recorded.
     pub async fn submit(&self, submission: &Submission, key: Option<&str>) -> Result<Submitted, EngineError> {
-        self.record(submission, key, None).await
+        self.record(submission, key, None, None).await
+    }
+
+    /// [`Engine::submit`] with an event of the caller's in the job's log, recorded in the same transaction: what its wire
+    /// knows of the request and the queue does not.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_with_note(
+        &self,
+        submission: &Submission,
+        key: Option<&str>,
+        note: (&'static str, Value),
+    ) -> Result<Submitted, EngineError> {
+        self.record(submission, key, None, Some(note)).await
     }
 
     async fn record(
@@ -160,6 +174,7 @@ impl Engine {
         submission: &Submission,
         key: Option<&str>,
         retry_of: Option<JobId>,
+        note: Option<(&'static str, Value)>,
     ) -> Result<Submitted, EngineError> {
         submission.check()?;
         let key = match key {
@@ -200,7 +215,7 @@ impl Engine {
             inputs,
             work: self.work(submission, &choice.forecast, choice.backend, now),
             key,
-            notes: vec![("route", json!(routing))],
+            notes: std::iter::once(("route", json!(routing))).chain(note).collect(),
             commitment: (choice.forecast.micro_usd > 0)
                 .then_some((choice.backend, choice.forecast.micro_usd)),
         };
@@ -358,7 +373,7 @@ impl Engine {
         if submission.circumstances.deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
             submission.circumstances.deadline = None;
         }
-        self.record(&submission, None, Some(job)).await
+        self.record(&submission, None, Some(job), None).await
     }
 
     /// What was asked for when a job was submitted.

@@ -6,7 +6,7 @@
 //! Codes are grouped by room: 10xx files and JSON, 11xx parameters, 12xx traces and prover inputs, 13xx proving,
 //! 14xx proof verification, 15xx statement checks, 20xx Cairo programs, 21xx capacity, 30xx risk engine,
 //! 40xx records and gate, 50xx command line and configuration, 70xx our own bugs, 81xx the managed service,
-//! 82xx queue, router and workers.
+//! 82xx queue, router and workers, 83xx the service on the wire and its client.
 #![forbid(unsafe_code)]
 
 use std::{error::Error, fmt};

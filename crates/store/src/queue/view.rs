@@ -286,6 +286,20 @@ impl Store {
         Ok(workers)
     }
 
+    /// The job that a submission with this key became, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn job_of_submission(&self, key: &str) -> Result<Option<JobId>, Error> {
+        let fault = |source| self.fault(key, "looking up a submission", source);
+        let row = query("SELECT job_id FROM submissions WHERE idempotency_key = $1")
+            .bind(key)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(fault)?;
+        row.map(|row| word(&row, "job_id", JobId::parse).map_err(fault)).transpose()
+    }
+
     /// What was committed to be spent since a moment, and not given back, in millionths of a US dollar.
     ///
     /// # Errors
