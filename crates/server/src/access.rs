@@ -10,7 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use ashlar_store::{ApiKey, KeyId, KeyScope};
 use axum::http::{HeaderMap, Method, header};
 
-use crate::{ServerError, ServerSettings, app::App, problem::Refused, secret::Secret, session::COOKIE};
+use crate::{
+    ServerError, ServerSettings, app::App, atlantic, problem::Refused, route::Route, secret::Secret,
+    session::COOKIE,
+};
 
 /// Where a page's token is shown by a script; in a form it is the field `token`.
 pub(crate) const TOKEN_HEADER: &str = "x-ashlar-token";
@@ -104,7 +107,8 @@ impl Hosts {
         Hosts(names)
     }
 
-    fn serve(&self, host: &str) -> bool {
+    /// Whether a host is served here.
+    pub(crate) fn serve(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.0.contains(&host)
     }
@@ -112,16 +116,16 @@ impl Hosts {
 
 /// Finds out who asks, and refuses who is not who they must be.
 ///
-/// `scope` is what the route needs, `None` for what anybody may see.
+/// A route without a scope is for anybody.
 pub(crate) async fn admit(
     app: &App,
     headers: &HeaderMap,
     method: &Method,
     peer: SocketAddr,
-    scope: Option<KeyScope>,
+    route: &Route,
 ) -> Result<Caller, Refused> {
-    let Some(scope) = scope else { return Ok(Caller::Anybody) };
-    let caller = identify(app, headers, peer).await?;
+    let Some(scope) = route.scope else { return Ok(Caller::Anybody) };
+    let caller = identify(app, headers, peer, atlantic::is_path(route.path)).await?;
     caller.demand(scope)?;
     if caller.token_owner().is_some() {
         demand_own_page(app, headers, method)?;
@@ -139,7 +143,17 @@ pub(crate) fn demand_own_page(app: &App, headers: &HeaderMap, method: &Method) -
     if method.is_safe() { Ok(()) } else { demand_same_origin(headers, &host) }
 }
 
-async fn identify(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller, Refused> {
+/// `of_service` is for the endpoint that speaks like Atlantic, whose clients show their key in another header.
+async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    peer: SocketAddr,
+    of_service: bool,
+) -> Result<Caller, Refused> {
+    if of_service && let Some(text) = one(headers, atlantic::KEY_HEADER)? {
+        let secret = Secret::parse(text.trim()).ok_or(ServerError::BadKey)?;
+        return Ok(Caller::Program(valid_key(app, secret.sha256()).await?));
+    }
     if let Some(authorization) = one(headers, header::AUTHORIZATION.as_str())? {
         let secret = authorization
             .split_once(' ')

@@ -2,16 +2,18 @@
 //! OpenAPI document are made from it.
 
 pub(crate) mod allocations;
-mod artefacts;
+pub(crate) mod artefacts;
 mod events;
 pub(crate) mod jobs;
 pub(crate) mod page;
 mod service;
+mod verify;
 pub(crate) mod wish;
 
 use ashlar_store::KeyScope::{Cancel, Read, Submit};
 
 pub(crate) use jobs::of_engine;
+pub use verify::verification;
 
 use crate::{
     openapi,
@@ -29,6 +31,7 @@ const EVENTS: &[Content] = &[Content::of("text/event-stream"), Content::json("Ev
 const LAST_EVENT: &[Parameter] = &[
     Parameter::header(
         "Last-Event-ID",
+        Kind::Number { least: 0, most: i64::MAX as u64 },
         "the id of the last event that was received; the stream goes on after it",
     ),
     Parameter::query(
@@ -45,7 +48,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/jobs",
         scope: Some(Read),
         summary: "The jobs in reach, youngest first, a page at a time",
-        parameters: &[page::PAGE, jobs::FILTERS],
+        parameters: &[page::JOBS, jobs::FILTERS],
         body: None,
         answers: &[(200, &[Content::json("JobPage")])],
         problems: &[],
@@ -122,7 +125,11 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/artefacts/{sha256}",
         scope: Some(Read),
         summary: "The bytes of an artefact, by their SHA-256",
-        parameters: &[&[Parameter::header("If-None-Match", "the ETag of the bytes that are there already")]],
+        parameters: &[&[Parameter::header(
+            "If-None-Match",
+            Kind::Text,
+            "the ETag of the bytes that are there already",
+        )]],
         body: None,
         answers: &[(200, &[Content::of("application/octet-stream")]), (304, &[])],
         problems: &[404],
@@ -133,7 +140,7 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/api/v1/allocations",
         scope: Some(Read),
         summary: "The allocations in reach, youngest first, a page at a time",
-        parameters: &[page::PAGE, allocations::FILTERS],
+        parameters: &[page::ALLOCATIONS, allocations::FILTERS],
         body: None,
         answers: &[(200, &[Content::json("AllocationPage")])],
         problems: &[],
@@ -171,6 +178,17 @@ pub(crate) const ROUTES: &[Route] = &[
         answers: &[(200, &[Content::json("Routing")])],
         problems: &[408, 413, 415],
         handler: |call| Box::pin(service::plan(call)),
+    },
+    Route {
+        verb: Post,
+        path: "/api/v1/verify",
+        scope: Some(Read),
+        summary: "Verify a proof file; what this server says of it is its word, not evidence",
+        parameters: &[verify::PARAMETERS],
+        body: Some(Content::json("ProofFile")),
+        answers: &[(200, &[Content::json("Verification")])],
+        problems: &[408, 409, 413, 415],
+        handler: |call| Box::pin(verify::file(call)),
     },
     Route {
         verb: Get,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use ashlar_engine::{Clock, Engine};
 use ashlar_store::{Moment, Store};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     ServerSettings, access::Hosts, metrics::Metrics, rate::Buckets, session::Sessions, verdict::Verdicts,
@@ -19,12 +20,17 @@ use crate::{
 /// Where a line of the log goes.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Proofs that are verified at once for callers.
+const VERIFICATIONS: usize = 2;
+
 /// The state of a server.
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) settings: ServerSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hosts: Hosts,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     pub(crate) buckets: Buckets,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Metrics,
@@ -34,6 +40,8 @@ pub(crate) struct App {
     pub(crate) newest: watch::Receiver<i64>,
     /// Whether the server is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Proofs that may be verified at once: each takes a processor for a while.
+    pub(crate) verifications: Semaphore,
     streams: AtomicUsize,
 }
 
@@ -49,6 +57,7 @@ impl App {
         settings: ServerSettings,
         clock: Arc<dyn Clock>,
         hosts: Hosts,
+        address: SocketAddr,
         sessions: Sessions,
         log: Log,
         newest: watch::Receiver<i64>,
@@ -58,11 +67,13 @@ impl App {
             buckets: Buckets::new(settings.rate),
             metrics: Metrics::new(clock.now()),
             verdicts: Verdicts::default(),
+            verifications: Semaphore::new(VERIFICATIONS),
             streams: AtomicUsize::new(0),
             engine,
             settings,
             clock,
             hosts,
+            address,
             sessions,
             log,
             newest,
@@ -76,6 +87,15 @@ impl App {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// How addresses in an answer begin, for a request to this host.
+    pub(crate) fn public_address(&self, host: Option<&str>) -> String {
+        match (&self.settings.public_address, host.filter(|host| self.hosts.serve(host))) {
+            (Some(address), _) => address.trim_end_matches('/').to_owned(),
+            (None, Some(host)) => format!("http://{host}"),
+            (None, None) => format!("http://{}", self.address),
+        }
     }
 
     /// A place for one more event stream, which is given back when it is dropped.

@@ -19,7 +19,7 @@ use crate::{ServerError, access::Caller, app::App, problem::Refused};
 pub(crate) type Answer = Result<Response<Body>, Refused>;
 
 /// The most characters of one value of a query.
-const LONGEST_VALUE: usize = 2000;
+pub(crate) const LONGEST_VALUE: usize = 2000;
 
 /// A request whose caller may make it.
 pub(crate) struct Call {
@@ -79,6 +79,11 @@ impl Call {
             Ok(read) => read,
             Err(_) => Err(ServerError::TooSlow { seconds: time.as_secs() }),
         }
+    }
+
+    /// The body itself, for whoever reads it while it arrives. It can be taken once; after that it is empty.
+    pub(crate) fn take_body(&mut self) -> Body {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
     /// The fields of a form.
@@ -145,6 +150,14 @@ impl Fields {
                 Err(self.invalid(name, "unknown; nothing is expected here".to_owned()))
             }
             Some(name) => Err(self.invalid(name, format!("unknown; expected {}", known.join(", ")))),
+        }
+    }
+
+    /// Refuses a name without a value: in a form it is a field that was left out, for a program it is a mistake.
+    pub(crate) fn none_empty(&self) -> Result<(), ServerError> {
+        match self.values.iter().find(|(_, value)| value.is_empty()) {
+            None => Ok(()),
+            Some((name, _)) => Err(self.invalid(name, "expected a value, got none".to_owned())),
         }
     }
 

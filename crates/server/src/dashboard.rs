@@ -65,7 +65,7 @@ const fn page(verb: Verb, path: &'static str, scope: ashlar_store::KeyScope, han
 
 /// A list of which a part can be asked for.
 const fn list(path: &'static str, handler: Handler) -> Route {
-    Route { parameters: &[page::PAGE, STATUS], ..page(Verb::Get, path, Read, handler) }
+    Route { parameters: &[page::JOBS, STATUS], ..page(Verb::Get, path, Read, handler) }
 }
 
 const fn drawing(path: &'static str, handler: Handler) -> Route {

@@ -119,6 +119,14 @@ pub enum ServerError {
         /// Which part.
         why: String,
     },
+    /// The address of a collector cannot be used.
+    #[error("expected {expected} as the collector's address, got {got:?}")]
+    Collector {
+        /// What was given.
+        got: String,
+        /// What would be right.
+        expected: &'static str,
+    },
     /// Another process listens there.
     #[error("another process listens at {address}")]
     AddressInUse {
@@ -166,6 +174,7 @@ impl Fault for ServerError {
             ServerError::AddressInUse { .. } => 8319,
             ServerError::CannotListen { .. } => 8320,
             ServerError::OpenToOthers { .. } => 8321,
+            ServerError::Collector { .. } => 8324,
         })
     }
 

@@ -10,8 +10,10 @@
 //! | `rate` | [`RateLimit`]: how often one caller may ask |
 //! | `call` | a request on its way through a handler |
 //! | `api` | jobs, allocations, artefacts, events, plan, health, figures |
+//! | `atlantic` | the endpoint that speaks like the managed service |
 //! | `openapi`, `schema` | the document of the API |
 //! | `metrics` | figures for Prometheus |
+//! | `telemetry` | spans of jobs for OpenTelemetry |
 //! | `problem`, `error` | problem documents, and what the server itself refuses |
 //! | `verdict` | what the gate would say of an allocation |
 //! | `dashboard` | the pages |
@@ -23,6 +25,7 @@
 mod access;
 mod api;
 mod app;
+mod atlantic;
 mod call;
 mod dashboard;
 mod error;
@@ -38,11 +41,14 @@ mod schema;
 mod secret;
 mod session;
 mod settings;
+mod telemetry;
 mod verdict;
 
+pub use api::verification;
 pub use app::Log;
 pub use error::ServerError;
 pub use listen::Server;
 pub use rate::RateLimit;
 pub use secret::{PREFIX, Secret};
 pub use settings::ServerSettings;
+pub use telemetry::Collector;

@@ -19,6 +19,7 @@ use crate::{
     app::{App, Log},
     router::router,
     session::Sessions,
+    telemetry,
 };
 
 /// How often the records are asked for new events.
@@ -76,7 +77,8 @@ impl Server {
         let hosts = Hosts::new(&settings, address);
         let (newest, newest_seen) = watch::channel(0);
         let (stopping, stopping_seen) = watch::channel(false);
-        let app = App::new(engine, settings, clock, hosts, sessions, log, newest_seen, stopping_seen);
+        let app =
+            App::new(engine, settings, clock, hosts, address, sessions, log, newest_seen, stopping_seen);
         Ok(Server { listener, address, app: Arc::new(app), newest, stopping })
     }
 
@@ -92,6 +94,9 @@ impl Server {
         let places = Arc::new(Semaphore::new(self.app.settings.connections.max(1)));
         let mut connections = JoinSet::new();
         let watching = watch_events(Arc::clone(&self.app), self.newest);
+        if let Some(collector) = self.app.settings.collector.clone() {
+            connections.spawn(telemetry::export(Arc::clone(&self.app), collector));
+        }
         tokio::pin!(stop, watching);
         loop {
             while connections.try_join_next().is_some() {}

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,13 +28,20 @@ struct Requests {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     started: Moment,
+    /// Spans that a collector took.
+    spans: AtomicU64,
     /// By route, never by path: a caller must not be able to make new rows.
     routes: Mutex<BTreeMap<&'static str, Requests>>,
 }
 
 impl Metrics {
     pub(crate) fn new(started: Moment) -> Metrics {
-        Metrics { started, routes: Mutex::new(BTreeMap::new()) }
+        Metrics { started, spans: AtomicU64::new(0), routes: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Counts spans that the collector took.
+    pub(crate) fn count_spans(&self, count: u64) {
+        self.spans.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts a request; of an event stream, the time until its head was sent.
@@ -109,6 +119,8 @@ impl Metrics {
         }
         page.family("ashlar_event_streams", "gauge", "Event streams that are open.");
         page.row("ashlar_event_streams", &[], streams as f64);
+        page.family("ashlar_spans_sent_total", "counter", "Spans that the OpenTelemetry collector took.");
+        page.row("ashlar_spans_sent_total", &[], self.spans.load(Ordering::Relaxed) as f64);
         self.requests(&mut page);
         page.0
     }

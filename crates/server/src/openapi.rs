@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{PROBLEM, ROUTES, general_problems},
-    call::{Answer, Call, json_answer},
+    call::{Answer, Call, LONGEST_VALUE, json_answer},
     route::{Content, Kind, Parameter, Route},
     schema,
 };
@@ -109,7 +109,8 @@ fn content(contents: &[Content]) -> Value {
 
 fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
-        Kind::Text => json!({ "type": "string" }),
+        Kind::Text => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_VALUE }),
+        Kind::Match(pattern) => json!({ "type": "string", "pattern": pattern }),
         Kind::Number { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Word(words) => json!({ "type": "string", "enum": words() }),

@@ -47,6 +47,8 @@ const STATUSES: [(u16, u16); 33] = [
     (8316, 404),
     (8317, 500),
     (8318, 503),
+    (8322, 400),
+    (8323, 404),
 ];
 
 /// The HTTP status of an error.
@@ -88,6 +90,11 @@ impl Refused {
     pub(crate) fn retry_after(mut self, seconds: u64) -> Refused {
         self.retry_after = Some(seconds.max(1));
         self
+    }
+
+    /// What was wrong.
+    pub(crate) fn fault(&self) -> &(dyn Fault + 'static) {
+        &*self.fault
     }
 
     /// The stable code.

@@ -41,8 +41,14 @@ pub(crate) struct Parameter {
 /// What values a parameter takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
+    /// Any text of 1 to [`crate::call::LONGEST_VALUE`] characters.
     Text,
-    Number { least: u64, most: u64 },
+    /// A text that matches this expression, as ECMA-262 reads it.
+    Match(&'static str),
+    Number {
+        least: u64,
+        most: u64,
+    },
     Flag,
     Word(fn() -> Vec<&'static str>),
 }
@@ -52,8 +58,8 @@ impl Parameter {
         Parameter { name, place: "query", kind, help, required: false }
     }
 
-    pub(crate) const fn header(name: &'static str, help: &'static str) -> Parameter {
-        Parameter { name, place: "header", kind: Kind::Text, help, required: false }
+    pub(crate) const fn header(name: &'static str, kind: Kind, help: &'static str) -> Parameter {
+        Parameter { name, place: "header", kind, help, required: false }
     }
 }
 

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use crate::{
     ServerError, access, api,
     app::App,
+    atlantic,
     call::{Call, Fields},
     dashboard,
     problem::{Refused, broken},
@@ -32,7 +33,7 @@ const SAFE_HEADERS: [(HeaderName, &str); 5] = [
 
 /// Every route of the server.
 pub(crate) fn table() -> impl Iterator<Item = &'static Route> {
-    api::ROUTES.iter().chain(dashboard::ROUTES)
+    api::ROUTES.iter().chain(atlantic::ROUTES).chain(dashboard::ROUTES)
 }
 
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -70,6 +71,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     }
     router.fallback(move |request: Request| {
         let path = request.uri().path().to_owned();
+        if atlantic::is_path(&path) {
+            return std::future::ready(safe(atlantic::no_such_route(request.method(), &path)));
+        }
         let refusal = ServerError::NoSuchPath { path: crate::call::shortened(&path) };
         std::future::ready(safe(shown(&path, refusal.into())))
     })
@@ -111,13 +115,17 @@ async fn answer(
 ) -> Result<Response<Body>, Refused> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or_else(unknown_peer, |peer| peer.0);
     let (headers, method) = (&parts.headers, &parts.method);
-    let caller = access::admit(app, headers, method, peer, route.scope).await?;
+    let caller = access::admit(app, headers, method, peer, route).await?;
     if route.scope.is_some()
         && let Err(seconds) = app.buckets.take(&caller.name(), app.now())
     {
         return Err(Refused::from(ServerError::TooManyRequests { seconds }).retry_after(seconds));
     }
-    if route.scope.is_some() && *method != Method::GET && *method != Method::HEAD && is_api(route.path) {
+    if route.scope.is_some()
+        && *method != Method::GET
+        && *method != Method::HEAD
+        && is_for_programs(route.path)
+    {
         let given = headers.get(access::TOKEN_HEADER).and_then(|value| value.to_str().ok());
         access::demand_token(app, &caller, headers, given, false)?;
     }
@@ -130,6 +138,9 @@ async fn answer(
         .map(|parameter| parameter.name)
         .collect();
     query.only(&known)?;
+    if is_for_programs(route.path) {
+        query.none_empty()?;
+    }
     let call = Call::new(Arc::clone(app), caller, headers.clone(), parameters, query, body);
     (route.handler)(call).await
 }
@@ -153,8 +164,16 @@ pub(crate) fn is_api(path: &str) -> bool {
     path.starts_with("/api/") || matches!(path, "/healthz" | "/readyz" | "/metrics")
 }
 
-/// A refusal as a problem document, or as a page where a person looks.
+/// Whether programs ask there, and people do not: no form leads there.
+fn is_for_programs(path: &str) -> bool {
+    is_api(path) || atlantic::is_path(path)
+}
+
+/// A refusal as a problem document, as Atlantic words it, or as a page where a person looks.
 fn shown(path: &str, refused: Refused) -> Response<Body> {
+    if atlantic::is_path(path) {
+        return atlantic::answer(&refused);
+    }
     if is_api(path) || path.ends_with(".svg") {
         return refused.into_response();
     }

@@ -24,12 +24,20 @@ const SCHEMAS: &[(&str, Schema)] = &[
             ("job", of("JobRecord")),
             ("attempts", many(of("Attempt"))),
             ("artefacts", many(of("Artefact"))),
+            ("allocations", many(id("alc_"))),
+            ("retried_by", or_null(id("job_"))),
         ])
     }),
     ("JobRecord", job),
     ("JobPage", || object(&[("jobs", many(of("JobRecord"))), ("next", or_null(text()))])),
     ("Attempt", attempt),
     ("Artefact", artefact),
+    ("ProofFile", || {
+        let part = || json!({ "type": "object" });
+        let hexadecimal = json!({ "type": "string", "pattern": "^0x([0-9a-fA-F]{2})*$" });
+        object(&[("public_input", part()), ("proof_parameters", part()), ("proof_hex", hexadecimal)])
+    }),
+    ("Verification", verification),
     ("Status", || object(&[("job", id("job_")), ("proof_status", statuses())])),
     ("Submitted", || {
         object(&[
@@ -66,7 +74,7 @@ const SCHEMAS: &[(&str, Schema)] = &[
     ("Proposal", proposal),
     (
         "Proposals",
-        || json!({ "oneOf": [of("Proposal"), { "type": "array", "items": of("Proposal"), "minItems": 1, "maxItems": 4096 }] }),
+        || json!({ "oneOf": [of("Proposal"), { "type": "array", "items": of("Proposal"), "minItems": 1, "uniqueItems": true, "description": format!("at most {}", ashlar_risk::MAX_PROPOSALS) }] }),
     ),
 ];
 
@@ -212,6 +220,23 @@ fn artefact() -> Value {
     object(&[("kind", words(&kinds)), ("sha256", hash()), ("size", count())])
 }
 
+fn verification() -> Value {
+    object(&[
+        ("valid", flag()),
+        ("program_hash", or_null(felt())),
+        ("fact_hash", or_null(felt())),
+        ("output", json!({ "type": ["array", "null"], "items": text() })),
+        ("form", or_null(text())),
+        ("stone_version", text()),
+        ("layout", text()),
+        ("n_steps", count()),
+        ("security_bits", count()),
+        ("proven_bits", count()),
+        ("collision_bits", count()),
+        ("proof_bytes", count()),
+    ])
+}
+
 fn routing() -> Value {
     let choice = json!({ "type": ["object", "null"], "properties": { "backend": sources(), "forecast": { "type": "object" } } });
     object(&[
@@ -247,8 +272,11 @@ fn allocation() -> Value {
 
 /// What a proposal file holds. Numbers may be any below 2⁶⁴: one out of its bounds is decided upon, as rejected.
 fn proposal() -> Value {
-    let felt = || json!({ "oneOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }] });
+    // Hexadecimal below 2²⁵¹, decimal below 10⁷⁵: all but a sliver below the prime.
+    const FELT: &str = "^(0[xX]0*([0-9a-fA-F]{1,62}|[0-7][0-9a-fA-F]{62})|0*[0-9]{1,75})$";
+    let felt = || json!({ "oneOf": [{ "type": "string", "pattern": FELT }, at_most(u64::MAX)] });
     let number = || at_most(u64::MAX);
+    let models: Vec<u64> = ashlar_risk::Model::all().iter().map(|model| model.version).collect();
     let closed = |mut schema: Value| {
         schema["additionalProperties"] = json!(false);
         schema
@@ -259,12 +287,12 @@ fn proposal() -> Value {
     row.extend(
         ["utilisation", "volatility", "liquidity", "audit", "age", "apy"].map(|name| (name, number())),
     );
-    let rows = json!({ "type": "array", "items": closed(object(&row)), "maxItems": 64 });
+    let rows = json!({ "type": "array", "items": closed(object(&row)), "maxItems": ashlar_risk::MAX_ROWS });
     closed(object(&[
         ("chain_id", felt()),
         ("allocator", felt()),
         ("nonce", number()),
-        ("model_version", number()),
+        ("model_version", json!({ "type": "integer", "enum": models })),
         ("constraints", closed(object(&constraints))),
         ("rows", rows),
     ]))

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::RateLimit;
+use crate::{Collector, RateLimit};
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -13,6 +13,11 @@ pub struct ServerSettings {
     pub open_on_loopback: bool,
     /// Names by which the server is reached, besides its address; with a port where it is not the one listened at.
     pub host_names: Vec<String>,
+    /// Where clients reach the server, such as `https://ashlar.example`, for addresses in answers; what the request was
+    /// addressed to unless it is given.
+    pub public_address: Option<String>,
+    /// Where spans of jobs go; nowhere unless it is given.
+    pub collector: Option<Collector>,
     /// How long a request's head may take to arrive, and an idle connection may wait for the next one.
     pub head_time: Duration,
     /// How long a request's body may take to arrive.
@@ -38,6 +43,8 @@ impl ServerSettings {
             listen,
             open_on_loopback: false,
             host_names: Vec::new(),
+            public_address: None,
+            collector: None,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
             connections: 512,

@@ -8,7 +8,7 @@ use ashlar_store::{KeyReach, KeyScope};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 mod support;
-use support::{proposal, served, served_closed, served_with};
+use support::{proposal, served, served_closed, served_open, served_with};
 
 #[tokio::test]
 async fn without_a_key_nothing_but_health_and_the_document_is_told() {
@@ -144,14 +144,10 @@ async fn an_address_in_use_is_named() {
 
 #[tokio::test]
 async fn a_body_or_head_that_does_not_come_is_not_waited_for() {
-    let served = served_with(
-        |settings| {
-            settings.open_on_loopback = true;
-            settings.head_time = Duration::from_millis(300);
-            settings.body_time = Duration::from_millis(300);
-        },
-        |_| {},
-    )
+    let served = served_open(|settings| {
+        settings.head_time = Duration::from_millis(300);
+        settings.body_time = Duration::from_millis(300);
+    })
     .await;
     let head = format!(
         "POST /api/v1/allocations HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
@@ -189,14 +185,7 @@ async fn a_head_without_end_or_of_nonsense_is_refused() {
 
 #[tokio::test]
 async fn a_body_of_chunks_is_bounded_too() {
-    let served = served_with(
-        |settings| {
-            settings.open_on_loopback = true;
-            settings.most_program_bytes = 1000;
-        },
-        |_| {},
-    )
-    .await;
+    let served = served_open(|settings| settings.most_program_bytes = 1000).await;
     let chunk = format!("{:x}\r\n{}\r\n", 600, "z".repeat(600));
     let request = format!(
         "POST /api/v1/jobs?steps=9 HTTP/1.1\r\nhost: {}\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n",

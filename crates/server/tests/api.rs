@@ -5,7 +5,7 @@ use ashlar_store::{ArtefactKind, ContentHash, JobId, KeyReach, KeyScope, ProofSt
 use serde_json::{Value, json};
 
 mod support;
-use support::{proposal, served, served_closed, served_with};
+use support::{proposal, served, served_closed, served_open, served_with};
 
 #[tokio::test]
 async fn a_proposal_becomes_a_job_an_allocation_and_events() {
@@ -92,14 +92,7 @@ async fn a_proposal_is_read_as_strictly_as_a_file() {
 
 #[tokio::test]
 async fn a_program_is_taken_with_its_declared_steps_and_within_its_size() {
-    let served = served_with(
-        |settings| {
-            settings.open_on_loopback = true;
-            settings.most_program_bytes = 1000;
-        },
-        |_| {},
-    )
-    .await;
+    let served = served_open(|settings| settings.most_program_bytes = 1000).await;
     let send = async |query: &str, body: &[u8]| {
         let headers = [("content-type", "application/octet-stream")];
         served.request("POST", &format!("/api/v1/jobs?{query}"), &headers, body).await
@@ -246,15 +239,61 @@ async fn a_stream_of_a_job_goes_on_after_the_last_event_and_ends_with_the_job() 
 }
 
 #[tokio::test]
+async fn a_stream_tells_how_far_the_job_is_once_each_time() {
+    let served = served().await;
+    let submitted = served.post_json("/api/v1/allocations", &[], &proposal(1)).await.json();
+    let path = format!("/api/v1/jobs/{}/events", submitted["job"].as_str().unwrap());
+    let store = served.store();
+    let claimant = ashlar_store::Claimant {
+        worker: "a worker",
+        lanes: ashlar_store::Lane::ALL,
+        free_bytes: u64::MAX / 4,
+        total_bytes: u64::MAX / 4,
+        lease: std::time::Duration::from_secs(60),
+        patience: std::time::Duration::from_secs(60),
+    };
+    let now = ashlar_store::Moment::now();
+    let lease = store.claim_work(&claimant, now).await.unwrap().unwrap().lease;
+    let progress = json!({ "event": "progress", "phase": "commit\ntrace", "done": 3, "total": 9 });
+    let until = now.after(std::time::Duration::from_secs(60));
+    store.renew_lease(&lease, now, until, Some(&progress), None).await.unwrap();
+    let stream = [("accept", "text/event-stream")];
+    let streaming = served.get_with(&path, &stream);
+    let ending = async {
+        // Two looks at the same progress, of which one is told.
+        tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
+        store.fail(lease.job, Code(4012), "it broke").await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(streaming, ending);
+    let told: Vec<Value> = reply
+        .text()
+        .split("\n\n")
+        .filter_map(|event| event.strip_prefix("event: progress\ndata: "))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
+    assert_eq!(told, [progress]);
+}
+
+#[tokio::test]
+async fn what_is_no_proof_is_refused_with_the_verifier_s_code() {
+    let served = served_open(|settings| settings.most_program_bytes = 1000).await;
+    let verify = async |query: &str, body: &str| {
+        let reply = served.post_json(&format!("/api/v1/verify{query}"), &[], body).await;
+        (reply.status, reply.problem())
+    };
+    let parts = r#"{"public_input": {}, "proof_parameters": {}, "proof_hex": "0x"}"#;
+    for body in ["", "[]", "{}", parts] {
+        let (status, code) = verify("", body).await;
+        assert!((400..=409).contains(&status) && !code.starts_with("ASH-83"), "{body}: {status} {code}");
+    }
+    assert_eq!(verify("?minimum_bits=0", parts).await, (400, "ASH-8306".to_owned()));
+    assert_eq!(verify("?minimum_bits=", parts).await, (400, "ASH-8306".to_owned()));
+    assert_eq!(verify("", &" ".repeat(1001)).await, (413, "ASH-8302".to_owned()));
+}
+
+#[tokio::test]
 async fn streams_are_counted_and_end_when_the_server_stops() {
-    let served = served_with(
-        |settings| {
-            settings.open_on_loopback = true;
-            settings.streams = 1;
-        },
-        |_| {},
-    )
-    .await;
+    let served = served_open(|settings| settings.streams = 1).await;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut open = tokio::net::TcpStream::connect(served.address).await.unwrap();
     let request = format!(

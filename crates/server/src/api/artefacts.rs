@@ -1,6 +1,6 @@
 //! Artefacts by their content, streamed: a proof is never in memory as a whole.
 
-use ashlar_store::{ContentHash, Error};
+use ashlar_store::{Artefact, ContentHash, Error};
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, StatusCode, header},
@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     ServerError,
+    app::App,
     call::{Answer, Call, answer, shortened},
 };
 
@@ -31,18 +32,24 @@ pub(super) async fn download(call: Call) -> Answer {
         add(&mut response, header::ETAG, &tag);
         return Ok(response);
     }
-    let path = call.app.store().artefacts().path(hash);
-    let missing = |_| Error::MissingArtefact { sha256: hash.to_string(), path: path.clone() };
-    let file = File::open(&path).await.map_err(missing)?;
-    // No more than was recorded, whatever the file has become: the length is promised in the head.
-    let body = Body::from_stream(stream::unfold(file.take(artefact.size), next_chunk));
-    let mut response = answer(StatusCode::OK, "application/octet-stream", body);
+    let mut response = sent(&call.app, &artefact, "application/octet-stream").await?;
     add(&mut response, header::ETAG, &tag);
-    add(&mut response, header::CONTENT_LENGTH, &artefact.size.to_string());
     let name = format!("attachment; filename=\"{}-{hash}\"", artefact.kind);
     add(&mut response, header::CONTENT_DISPOSITION, &name);
     // Content under its own hash never changes; whether a caller may have it does.
     add(&mut response, header::CACHE_CONTROL, "private, no-cache");
+    Ok(response)
+}
+
+/// An artefact's bytes as an answer.
+pub(crate) async fn sent(app: &App, artefact: &Artefact, media_type: &'static str) -> Answer {
+    let path = app.store().artefacts().path(artefact.sha256);
+    let missing = |_| Error::MissingArtefact { sha256: artefact.sha256.to_string(), path: path.clone() };
+    let file = File::open(&path).await.map_err(missing)?;
+    // No more than was recorded, whatever the file has become: the length is promised in the head.
+    let body = Body::from_stream(stream::unfold(file.take(artefact.size), next_chunk));
+    let mut response = answer(StatusCode::OK, media_type, body);
+    add(&mut response, header::CONTENT_LENGTH, &artefact.size.to_string());
     Ok(response)
 }
 

@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
 };
 use futures_util::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::jobs;
@@ -26,6 +26,10 @@ const AT_ONCE: u32 = 256;
 
 /// A silent stream says so this often, so that proxies keep it and a peer that is gone is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How often it is looked how far a job is whose stream is open. Progress is no event of the log: it has no id, and what
+/// was missed of it is not told later.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// A stream ends after this long; the client comes again, and its key is looked at again.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -68,6 +72,8 @@ async fn serve(call: Call, job: Option<JobId>, start: i64) -> Answer {
         after,
         read: VecDeque::new(),
         end: Instant::now() + LONGEST,
+        said: Instant::now(),
+        progress: None,
         over: false,
         _place: place,
     };
@@ -82,6 +88,10 @@ struct EventLog {
     after: i64,
     read: VecDeque<JobEvent>,
     end: Instant,
+    /// When something was sent last.
+    said: Instant,
+    /// What was told last of how far the job is.
+    progress: Option<Value>,
     over: bool,
     _place: StreamPlace,
 }
@@ -92,6 +102,7 @@ impl EventLog {
             return None;
         }
         let text = self.text().await?;
+        self.said = Instant::now();
         Some((Ok(Bytes::from(text)), self))
     }
 
@@ -114,14 +125,30 @@ impl EventLog {
                 self.over = true;
                 return Some("event: end\ndata: {}\n\n".to_owned());
             }
+            if let Some(text) = self.news_of_progress().await {
+                return Some(text);
+            }
+            let silence = self.said + KEEP_ALIVE;
+            let look = if self.job.is_some() { PROGRESS_EVERY } else { KEEP_ALIVE };
             tokio::select! {
                 // The log's watcher is gone only when the server is.
                 changed = newest.changed() => changed.ok()?,
                 () = asked_to_stop(&mut stopping) => return None,
                 () = tokio::time::sleep_until(self.end) => return None,
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(": nothing new\n\n".to_owned()),
+                () = tokio::time::sleep_until(silence) => return Some(": nothing new\n\n".to_owned()),
+                () = tokio::time::sleep(look) => {}
             }
         }
+    }
+
+    /// How far the attempt at the job is that goes on, if that is another place than was told last.
+    async fn news_of_progress(&mut self) -> Option<String> {
+        let attempts = self.app.engine.attempts(self.job?).await.ok()?;
+        let going_on = attempts.into_iter().next_back().filter(|attempt| attempt.outcome.is_none())?;
+        let progress = going_on.progress.filter(|progress| self.progress.as_ref() != Some(progress))?;
+        let text = format!("event: progress\ndata: {progress}\n\n");
+        self.progress = Some(progress);
+        Some(text)
     }
 
     /// Whether nothing more will happen to the job: it is over, and everything was sent.

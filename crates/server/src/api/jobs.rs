@@ -85,7 +85,16 @@ pub(super) async fn show(call: Call) -> Answer {
     let store = call.app.store();
     let artefacts = store.artefacts_of(job.id).await?;
     let attempts = call.app.engine.attempts(job.id).await?;
-    json_answer(StatusCode::OK, &json!({ "job": job, "attempts": attempts, "artefacts": artefacts }))
+    let allocations: Vec<_> =
+        store.allocations_of(job.id).await?.into_iter().map(|allocation| allocation.id).collect();
+    let retried_by = store.successor_of(job.id).await?;
+    json_answer(
+        StatusCode::OK,
+        &json!({
+            "job": job, "attempts": attempts, "artefacts": artefacts,
+            "allocations": allocations, "retried_by": retried_by,
+        }),
+    )
 }
 
 pub(super) async fn submit(mut call: Call) -> Answer {
@@ -111,11 +120,12 @@ pub(crate) async fn record(
     key: Option<&str>,
 ) -> Result<Submitted, Refused> {
     let submitted = call.app.engine.submit(submission, key).await.map_err(of_engine)?;
-    reach(call, &submitted).await?;
+    bring_into_reach(call, &submitted).await?;
     Ok(submitted)
 }
 
-async fn reach(call: &Call, submitted: &Submitted) -> Result<(), Refused> {
+/// From now on the caller sees the job.
+pub(crate) async fn bring_into_reach(call: &Call, submitted: &Submitted) -> Result<(), Refused> {
     if let Some(key) = call.caller.key() {
         call.app.store().bring_into_reach(submitted.job, key.id).await?;
     }
@@ -157,6 +167,6 @@ pub(super) async fn retry(call: Call) -> Answer {
 /// Does a job over, and brings the new one into the caller's reach.
 pub(crate) async fn do_over(call: &Call, job: JobId) -> Result<Submitted, Refused> {
     let submitted = call.app.engine.retry(job).await.map_err(of_engine)?;
-    reach(call, &submitted).await?;
+    bring_into_reach(call, &submitted).await?;
     Ok(submitted)
 }

@@ -11,15 +11,21 @@ use crate::{
 /// Items of a page unless asked otherwise.
 const USUAL: u32 = 50;
 
-/// What every list takes.
-pub(crate) const PAGE: &[Parameter] = &[
-    Parameter::query("before", Kind::Text, "only items older than the one with this id: the page's `next`"),
-    Parameter::query(
-        "limit",
-        Kind::Number { least: 1, most: MOST_IN_PAGE as u64 },
-        "how many items; 50 unless said otherwise",
-    ),
-];
+const BEFORE: &str = "only items older than the one with this id: the page's `next`";
+
+const LIMIT: Parameter = Parameter::query(
+    "limit",
+    Kind::Number { least: 1, most: MOST_IN_PAGE as u64 },
+    "how many items; 50 unless said otherwise",
+);
+
+/// What a list of jobs takes.
+pub(crate) const JOBS: &[Parameter] =
+    &[Parameter::query("before", Kind::Match("^job_[0-7][0-9A-HJKMNP-TV-Z]{25}$"), BEFORE), LIMIT];
+
+/// What a list of allocations takes.
+pub(crate) const ALLOCATIONS: &[Parameter] =
+    &[Parameter::query("before", Kind::Match("^alc_[0-7][0-9A-HJKMNP-TV-Z]{25}$"), BEFORE), LIMIT];
 
 /// How many items were asked for.
 pub(crate) fn limit(query: &Fields) -> Result<u32, ServerError> {

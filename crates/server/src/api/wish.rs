@@ -14,7 +14,11 @@ use crate::{
 const LONGEST_KEY: usize = 200;
 
 /// The most bits that can be asked for.
-const MOST_BITS: u64 = 128;
+pub(crate) const MOST_BITS: u64 = 128;
+
+/// A time as it is read, within what every month has.
+const TIME: &str = "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])\
+                    T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$";
 
 const GOALS: [(&str, Optimize); 3] =
     [("time", Optimize::Time), ("size", Optimize::Size), ("calldata", Optimize::Calldata)];
@@ -43,6 +47,7 @@ const MILLIONTHS: u64 = i64::MAX as u64;
 pub(crate) const PARAMETERS: &[Parameter] = &[
     Parameter::header(
         "Idempotency-Key",
+        Kind::Match("^[!-~]{1,200}$"),
         "the same key with the same request is the same job; 1 to 200 characters",
     ),
     Parameter::query(
@@ -69,7 +74,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         Kind::Number { least: 0, most: 9 },
         "the highest first; 5 unless said otherwise",
     ),
-    Parameter::query("deadline", Kind::Text, "when it is of no use any more, in RFC 3339"),
+    Parameter::query("deadline", Kind::Match(TIME), "when it is of no use any more, in RFC 3339 and UTC"),
     Parameter::query("backend", Kind::Word(backends), "the only backend that may make it"),
 ];
 

@@ -45,7 +45,19 @@ pub(crate) struct Served {
 
 /// A server that is open on the loopback.
 pub(crate) async fn served() -> Served {
-    served_with(|settings| settings.open_on_loopback = true, |_| {}).await
+    served_open(|_| {}).await
+}
+
+/// The same with other figures.
+pub(crate) async fn served_open(change: impl FnOnce(&mut ServerSettings)) -> Served {
+    served_with(
+        |settings| {
+            settings.open_on_loopback = true;
+            change(settings);
+        },
+        |_| {},
+    )
+    .await
 }
 
 /// A server that wants keys.
@@ -57,7 +69,15 @@ pub(crate) async fn served_with(
     change: impl FnOnce(&mut ServerSettings),
     change_engine: impl FnOnce(&mut Settings),
 ) -> Served {
-    let folder = tempfile::tempdir().unwrap();
+    served_over(tempfile::tempdir().unwrap(), change, change_engine).await
+}
+
+/// A server over what a folder holds.
+pub(crate) async fn served_over(
+    folder: tempfile::TempDir,
+    change: impl FnOnce(&mut ServerSettings),
+    change_engine: impl FnOnce(&mut Settings),
+) -> Served {
     let store = Store::open(folder.path()).await.unwrap();
     let mut engine_settings = Settings::default();
     change_engine(&mut engine_settings);

@@ -1,0 +1,291 @@
+//! From a form to a task of the engine, and what cannot be taken here.
+
+use std::collections::BTreeMap;
+
+use ashlar_atlantic::{
+    Attachment, CairoVersion, CairoVm, ErrorCode, Form, Goal, JobSize, Layout, Network, SharpProver, TEXT,
+};
+use ashlar_engine::ProgramTask;
+use serde_json::{Map, Value, json};
+
+use super::{
+    multipart::{File, Keep, Parts},
+    refusal::AtlanticRefusal,
+};
+
+/// The longest input, in bytes: what the engine takes as arguments.
+const LONGEST_INPUT: usize = 1 << 20;
+
+/// Every archive of files begins so.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
+
+/// The most steps that the engine takes.
+const MOST_STEPS: u64 = 1 << 24;
+
+/// A form that can be served.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The run; its steps are the most that the declared size has.
+    pub(super) task: ProgramTask,
+    /// The sender's deduplication id.
+    pub(super) dedup_id: Option<String>,
+    /// The form's fields, for the answers about it.
+    pub(super) note: Value,
+}
+
+/// How much of a file is kept. Of an archive only its beginning is: it is refused, so that there is nothing to unpack.
+pub(super) fn keep(name: &str, most_program_bytes: usize) -> Option<Keep> {
+    match name {
+        "programFile" => Some(Keep::Whole(most_program_bytes)),
+        "inputFile" => Some(Keep::Whole(LONGEST_INPUT)),
+        "pieFile" => Some(Keep::Beginning(ARCHIVE.len())),
+        _ => None,
+    }
+}
+
+/// Checks a form by the service's rules, then by what can be done here.
+pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
+    let form = typed(&parts)?;
+    form.check()?;
+    if parts.files.get("pieFile").is_some_and(|file| !file.bytes.starts_with(ARCHIVE)) {
+        let detail = "pieFile: expected a ZIP archive, got another file";
+        return Err(AtlanticRefusal::form(ErrorCode::PieFileShouldBeZip, detail));
+    }
+    refuse_unsupported(&form)?;
+    if form.program_hash.is_some() {
+        let detail = "programHash: programs are not kept for later queries here: send programFile";
+        return Err(AtlanticRefusal::form(ErrorCode::ProgramNotFound, detail));
+    }
+    let program = parts.files.remove("programFile").map(|file| file.bytes).unwrap_or_default();
+    let arguments = arguments(parts.files.remove("inputFile"))?;
+    let layout = form
+        .layout
+        .as_ref()
+        .filter(|layout| **layout != Layout::Auto)
+        .map(|layout| layout.as_str().to_owned());
+    let steps = most_steps(form.declared_job_size.as_ref());
+    let task = ProgramTask { program, arguments, layout, as_built: false, steps };
+    Ok(Asked { task, dedup_id: form.dedup_id.clone(), note: note(&form) })
+}
+
+/// The fields as types, with the media types of the files.
+fn typed(parts: &Parts) -> Result<Form, AtlanticRefusal> {
+    let Parts { fields, files } = parts;
+    let known = [
+        "declaredJobSize",
+        "layout",
+        "cairoVersion",
+        "cairoVm",
+        "result",
+        "network",
+        "mockFactHash",
+        "sharpProver",
+        "programHash",
+        "externalId",
+        "dedupId",
+        "client",
+        "projectId",
+    ];
+    if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(AtlanticRefusal::unsupported(&crate::call::shortened(name), "not offered here"));
+    }
+    let word = |name: &str| fields.get(name).map(String::as_str);
+    let file = |name: &str| attachment(name, files);
+    let mock_fact_hash = match word("mockFactHash") {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(AtlanticRefusal::unsupported("mockFactHash", "expected true or false")),
+    };
+    Ok(Form {
+        program_file: file("programFile")?,
+        pie_file: file("pieFile")?,
+        input_file: file("inputFile")?,
+        program_hash: word("programHash").map(str::to_owned),
+        declared_job_size: word("declaredJobSize").map(JobSize::from_word),
+        layout: word("layout").map(Layout::from_word),
+        cairo_version: word("cairoVersion").map(CairoVersion::from_word),
+        cairo_vm: word("cairoVm").map(CairoVm::from_word),
+        result: word("result").map(Goal::from_word),
+        network: word("network").map(Network::from_word),
+        sharp_prover: word("sharpProver").map(SharpProver::from_word),
+        mock_fact_hash,
+        external_id: word("externalId").map(str::to_owned),
+        dedup_id: word("dedupId").map(str::to_owned),
+    })
+}
+
+/// A file for the rules on fields and media types, which do not look into it.
+fn attachment(name: &str, files: &BTreeMap<String, File>) -> Result<Option<Attachment>, AtlanticRefusal> {
+    let Some(file) = files.get(name) else { return Ok(None) };
+    let beginning = file.bytes.get(..ARCHIVE.len().min(file.bytes.len())).unwrap_or_default().to_vec();
+    Attachment::from_bytes(beginning, name, &file.media_type)
+        .map(Some)
+        .map_err(|_| AtlanticRefusal::unsupported(name, "expected a file that is not empty"))
+}
+
+/// What the service offers and this server does not.
+fn refuse_unsupported(form: &Form) -> Result<(), AtlanticRefusal> {
+    let refused = |field: &str, detail: &str| Err(AtlanticRefusal::unsupported(field, detail));
+    if form.pie_file.is_some() {
+        return refused(
+            "pieFile",
+            "finished runs are not taken here, and archives are not opened: send the program as programFile",
+        );
+    }
+    if form.input_file.as_ref().is_some_and(|input| input.media_type() != TEXT) {
+        return refused(
+            "inputFile",
+            "expected text/plain: inputs in JSON are for a machine that is not here",
+        );
+    }
+    match &form.result {
+        None | Some(Goal::ProofGeneration) => {}
+        Some(_) => {
+            return refused("result", "expected PROOF_GENERATION: this server proves, and registers nothing");
+        }
+    }
+    match &form.sharp_prover {
+        None | Some(SharpProver::Stone) => {}
+        Some(_) => return refused("sharpProver", "expected stone or nothing"),
+    }
+    if form.mock_fact_hash == Some(true) {
+        return refused("mockFactHash", "nothing is pretended here");
+    }
+    if form.cairo_vm == Some(CairoVm::Python) {
+        return refused("cairoVm", "expected rust");
+    }
+    Ok(())
+}
+
+fn arguments(input: Option<File>) -> Result<Option<String>, AtlanticRefusal> {
+    let Some(input) = input else { return Ok(None) };
+    let text = String::from_utf8(input.bytes)
+        .map_err(|_| AtlanticRefusal::unsupported("inputFile", "expected text"))?;
+    Ok(Some(text))
+}
+
+/// The most steps of a declared size, as far as the engine goes.
+fn most_steps(size: Option<&JobSize>) -> u64 {
+    let documented = match size {
+        Some(JobSize::Xs) => 6_500_000,
+        Some(JobSize::S) => 13_000_000,
+        _ => MOST_STEPS,
+    };
+    documented.min(MOST_STEPS)
+}
+
+/// The size that a run of so many steps has.
+pub(super) fn size_of(steps: u64) -> JobSize {
+    match steps {
+        0..6_500_000 => JobSize::Xs,
+        6_500_000..=13_000_000 => JobSize::S,
+        13_000_001..=30_000_000 => JobSize::M,
+        _ => JobSize::L,
+    }
+}
+
+fn note(form: &Form) -> Value {
+    let fields = form.fields().into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
+    Value::Object(fields.collect::<Map<String, Value>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(fields: &[(&str, &str)], files: &[(&str, &str, &[u8])]) -> Parts {
+        Parts {
+            fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            files: files
+                .iter()
+                .map(|(name, media_type, bytes)| {
+                    let file = File {
+                        media_type: (*media_type).to_owned(),
+                        bytes: bytes.to_vec(),
+                        length: bytes.len() as u64,
+                    };
+                    ((*name).to_owned(), file)
+                })
+                .collect(),
+        }
+    }
+
+    const PROGRAM: (&str, &str, &[u8]) = ("programFile", "application/json", b"{\"a\": 1}");
+
+    #[test]
+    fn a_program_with_its_input_is_a_task() {
+        let fields = [
+            ("declaredJobSize", "S"),
+            ("cairoVersion", "cairo1"),
+            ("layout", "recursive"),
+            ("dedupId", "d-1"),
+            ("externalId", "label"),
+            ("result", "PROOF_GENERATION"),
+            ("network", "TESTNET"),
+        ];
+        let asked = read(parts(&fields, &[PROGRAM, ("inputFile", "text/plain", b"[1 2]")])).unwrap();
+        assert_eq!((asked.task.steps, asked.task.layout.as_deref()), (13_000_000, Some("recursive")));
+        assert_eq!(
+            (asked.task.arguments.as_deref(), asked.dedup_id.as_deref()),
+            (Some("[1 2]"), Some("d-1"))
+        );
+        assert_eq!(asked.task.program, PROGRAM.2);
+        assert_eq!((&asked.note["externalId"], &asked.note["network"]), (&json!("label"), &json!("TESTNET")));
+        let automatic = read(parts(&[("declaredJobSize", "L"), ("layout", "auto")], &[PROGRAM])).unwrap();
+        assert_eq!((automatic.task.steps, automatic.task.layout), (MOST_STEPS, None));
+    }
+
+    #[test]
+    fn the_service_s_rules_are_kept_with_its_codes() {
+        let size = ("declaredJobSize", "S");
+        let zip = ("pieFile", "application/zip", &b"PK\x03\x04"[..]);
+        for (fields, files, code) in [
+            (vec![], vec![PROGRAM], ErrorCode::ZodInvalidBodyString),
+            (vec![("declaredJobSize", "XXL")], vec![PROGRAM], ErrorCode::ZodInvalidBodyString),
+            (vec![size], vec![], ErrorCode::SourceIsRequired),
+            (vec![size], vec![PROGRAM, zip], ErrorCode::SourceIsRequired),
+            (vec![size], vec![("programFile", "text/plain", &b"{}"[..])], ErrorCode::ProgramFileShouldBeJson),
+            (
+                vec![size],
+                vec![("pieFile", "application/json", &b"PK\x03\x04"[..])],
+                ErrorCode::PieFileShouldBeZip,
+            ),
+            (vec![size], vec![("pieFile", "application/zip", &b"MZ"[..])], ErrorCode::PieFileShouldBeZip),
+            (vec![size, ("programHash", "0x1")], vec![], ErrorCode::ProgramNotFound),
+            (
+                vec![size, ("cairoVersion", "cairo1"), ("cairoVm", "python")],
+                vec![PROGRAM],
+                ErrorCode::Cairo1NotForPython,
+            ),
+            (vec![size, ("result", "PROOF_VERIFICATION_ON_L2")], vec![PROGRAM], ErrorCode::ChainIsRequired),
+            (
+                vec![size, ("cairoVersion", "cairo0"), ("cairoVm", "rust")],
+                vec![PROGRAM, ("inputFile", "application/json", &b"{}"[..])],
+                ErrorCode::InputNotForCairo0Rust,
+            ),
+        ] {
+            assert_eq!(read(parts(&fields, &files)).unwrap_err().code, code, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_service_can_do_is_refused_as_something_it_has_retired() {
+        let size = ("declaredJobSize", "S");
+        let zip = ("pieFile", "application/zip", &b"PK\x03\x04"[..]);
+        for (more, files) in [
+            (vec![], vec![zip]),
+            (vec![("result", "TRACE_GENERATION")], vec![PROGRAM]),
+            (vec![("result", "PROOF_VERIFICATION_ON_L1"), ("network", "TESTNET")], vec![PROGRAM]),
+            (vec![("sharpProver", "stwo")], vec![PROGRAM]),
+            (vec![("mockFactHash", "true")], vec![PROGRAM]),
+            (vec![("cairoVm", "python"), ("cairoVersion", "cairo0")], vec![PROGRAM]),
+            (vec![("bucketId", "b")], vec![PROGRAM]),
+            (vec![], vec![PROGRAM, ("inputFile", "application/json", &b"{}"[..])]),
+        ] {
+            let fields: Vec<_> = std::iter::once(size).chain(more).collect();
+            let refusal = read(parts(&fields, &files)).unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::ZodInvalidBodyString, "{fields:?}: {refusal}");
+        }
+    }
+}
