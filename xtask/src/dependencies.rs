@@ -22,6 +22,7 @@ const ORDER: [&str; 19] = [
     "ashlar-atlantic-mock",
     "ashlar-engine",
     "ashlar-server",
+    "ashlar-client",
     "ashlar",
     "ashlar-lab",
     "xtask",
