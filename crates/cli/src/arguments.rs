@@ -47,6 +47,15 @@ pub(crate) struct Global {
     /// Settings file; default: ashlar.toml in the current folder, if there is one
     #[arg(long, global = true, env = "ASHLAR_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Let a server do it: its address; the key comes from ASHLAR_KEY or --key-file, never from the command line
+    #[arg(long, global = true, env = "ASHLAR_SERVER", hide_env = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// A file with the server's key
+    #[arg(long, global = true, env = "ASHLAR_KEY_FILE", hide_env = true, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Speak plain http to a server on another machine, on a network that you trust
+    #[arg(long, global = true, env = "ASHLAR_PLAIN_HTTP", hide_env = true)]
+    pub(crate) plain_http: bool,
     /// Print one JSON document to standard output
     #[arg(long, global = true, conflicts_with = "json_stream")]
     pub(crate) json: bool,
@@ -377,6 +386,12 @@ pub(crate) struct Serve {
     /// Requests a second that one caller may make in the long run
     #[arg(long, env = "ASHLAR_RATE_LIMIT", value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate_limit: u32,
+    /// Where clients reach the server, such as https://ashlar.example, for addresses in answers
+    #[arg(long, env = "ASHLAR_PUBLIC_ADDRESS", hide_env = true, value_name = "URL")]
+    pub(crate) public_address: Option<String>,
+    /// Send what jobs took to an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
+    #[arg(long, env = "ASHLAR_OTLP_ENDPOINT", hide_env = true, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
     /// Prove nothing here: other processes do, with ashlar worker
     #[arg(long, env = "ASHLAR_NO_WORKER")]
     pub(crate) no_worker: bool,

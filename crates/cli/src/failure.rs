@@ -145,6 +145,9 @@ pub(crate) enum CommandError {
         "expected the same proof from both provers, got {native} and {external} bytes that differ at byte {at}"
     )]
     Different { native: usize, external: usize, at: usize },
+    /// A server's proof is valid, and of something else.
+    #[error("expected a proof of the fact {expected}, which the program has here, got one of {got}")]
+    OtherStatement { expected: String, got: String },
     /// The calibration cannot be written.
     #[error("the calibration cannot be kept in {path}")]
     Calibration { path: String, source: Box<dyn Error + Send + Sync> },
@@ -176,6 +179,7 @@ impl Fault for CommandError {
             CommandError::NoExternalProver => Code(5017),
             CommandError::Different { .. } => Code(5018),
             CommandError::Calibration { .. } => Code(5019),
+            CommandError::OtherStatement { .. } => Code(8339),
             CommandError::Broken(_) => Code(7042),
         }
     }
@@ -195,7 +199,7 @@ impl Fault for CommandError {
             | CommandError::NoExternalProver
             | CommandError::Calibration { .. }
             | CommandError::Unhealthy { .. } => Exit::Environment,
-            CommandError::Different { .. } => Exit::Backend,
+            CommandError::Different { .. } | CommandError::OtherStatement { .. } => Exit::Backend,
             CommandError::Interrupted => Exit::Interrupted,
             CommandError::SomeRefused { .. }
             | CommandError::NoProof { .. }

@@ -11,6 +11,7 @@
 //! | `failure`, `catalogue` | errors, their form, and their pages |
 //! | `tenure` | by what right a process works on a job |
 //! | `console`, `progress` | standard output for data, standard error for people |
+//! | `on_server` | the verbs, done by a server |
 //! | `session` | the records, and work that Ctrl-C can stop |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod console;
 mod engine;
 mod estimate;
 mod failure;
+mod on_server;
 mod policy_file;
 mod profiling;
 mod progress;
@@ -84,13 +86,15 @@ fn run(line: CommandLine) -> ExitCode {
         Err(error) => return end(&CommandError::Broken(Box::new(error)).into()),
     };
     let interrupt = Interrupt::default();
-    let works = matches!(
-        line.command,
-        Command::Allocate(_)
-            | Command::Prove(_)
-            | Command::WorkOn(_)
-            | Command::Jobs(arguments::Jobs::Retry { .. })
-    );
+    // What a server works on goes on without this process.
+    let works = line.global.server.is_none()
+        && matches!(
+            line.command,
+            Command::Allocate(_)
+                | Command::Prove(_)
+                | Command::WorkOn(_)
+                | Command::Jobs(arguments::Jobs::Retry { .. })
+        );
     let grace = match &line.command {
         // What it holds ends within its own time to drain, and then within moments.
         Command::Serve(serve) => GRACE + Duration::from_secs(serve.flags.drain_seconds),

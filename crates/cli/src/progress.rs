@@ -54,12 +54,74 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// Milliseconds by stage, in order.
 pub(crate) type Stages = Vec<(String, u64)>;
 
+/// The line on the terminal that says how far something is; nothing where there is no terminal.
+#[derive(Debug)]
+pub(crate) struct Line(Option<ProgressBar>);
+
+impl Line {
+    /// A line if standard error is a terminal and somebody wants to see it.
+    pub(crate) fn on_terminal(console: &Console) -> Line {
+        let wanted = console.shows_progress()
+            && console.form() != Form::Events
+            && std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Line(wanted.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            // A line that wraps cannot be drawn over, so what matters least is left out first.
+            let template = match (plain, is_narrow()) {
+                (true, true) => "{prefix:22!} {elapsed:>4} {msg}",
+                (true, false) => "{prefix:24} {bar:16} {elapsed:>4}  {wide_msg}",
+                (false, true) => "{prefix:22!.bold} {elapsed:>4} {msg}",
+                (false, false) => "{prefix:24.bold} {bar:16.cyan} {elapsed:>4}  {wide_msg}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar
+        }))
+    }
+
+    /// Begins a stage.
+    pub(crate) fn begin(&self, stage: &str) {
+        if let Some(bar) = self.0.as_ref().filter(|bar| bar.prefix() != stage) {
+            bar.set_length(1);
+            bar.set_position(0);
+            bar.set_prefix(stage.to_owned());
+            bar.tick();
+        }
+    }
+
+    /// Draws how much of a stage is done, how long the whole will still take and by what that is known, and a remark.
+    pub(crate) fn draw(&self, done: u64, total: u64, left: Option<(Duration, &str)>, remark: Option<&str>) {
+        let Some(bar) = &self.0 else { return };
+        bar.set_length(total.max(1));
+        bar.set_position(done.min(total.max(1)));
+        let mut message = match left {
+            Some((left, _)) if is_narrow() => format!("{} left", about(left)),
+            Some((left, basis)) => format!("{} left ({basis})  ", about(left)),
+            None => String::new(),
+        };
+        if !is_narrow() {
+            message.push_str(remark.unwrap_or_default());
+        }
+        bar.set_message(message);
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// Watches the stages of a job.
 #[derive(Debug)]
 pub(crate) struct Watch {
     console: Console,
     interrupt: Interrupt,
-    bar: Option<ProgressBar>,
+    line: Line,
     state: Mutex<State>,
 }
 
@@ -86,25 +148,7 @@ fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
 impl Watch {
     /// A watch that shows a line if standard error is a terminal. The recorder is told of every stage.
     pub(crate) fn new(console: Console, interrupt: Interrupt, recorder: Option<Recorder>) -> Watch {
-        let on_terminal = console.shows_progress()
-            && console.form() != Form::Events
-            && std::io::stderr().is_terminal()
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let bar = on_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            // A line that wraps cannot be drawn over, so what matters least is left out first.
-            let template = match (plain, is_narrow()) {
-                (true, true) => "{prefix:22!} {elapsed:>4} {msg}",
-                (true, false) => "{prefix:24} {bar:16} {elapsed:>4}  {wide_msg}",
-                (false, true) => "{prefix:22!.bold} {elapsed:>4} {msg}",
-                (false, false) => "{prefix:24.bold} {bar:16.cyan} {elapsed:>4}  {wide_msg}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("━╸─"));
-            }
-            bar
-        });
+        let line = Line::on_terminal(&console);
         let state = State {
             stages: Vec::new(),
             current: None,
@@ -114,7 +158,7 @@ impl Watch {
             drawn: None,
             recorder,
         };
-        Watch { console, interrupt, bar, state: Mutex::new(state) }
+        Watch { console, interrupt, line, state: Mutex::new(state) }
     }
 
     /// From now on says how long the proof will still take.
@@ -131,12 +175,7 @@ impl Watch {
             recorder.begin(stage);
         }
         drop(state);
-        if let Some(bar) = &self.bar {
-            bar.set_length(1);
-            bar.set_position(0);
-            bar.set_prefix(stage.to_owned());
-            bar.tick();
-        }
+        self.line.begin(stage);
         // An event that cannot be written is reported by the result that follows it.
         let _ = self.console.event("stage", json!({ "stage": stage }));
     }
@@ -145,9 +184,7 @@ impl Watch {
     pub(crate) fn finish(&self) -> (Stages, Option<Profile>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.end();
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.line.clear();
         (std::mem::take(&mut state.stages), state.recorder.take().map(Recorder::finish))
     }
 }
@@ -186,20 +223,11 @@ impl Observer for Watch {
                 }),
             );
         }
-        if let Some(bar) = self.bar.as_ref().filter(|_| draw) {
-            bar.set_length(progress.total.max(1));
-            bar.set_position(progress.done.min(progress.total.max(1)));
-            let mut message = match &left {
-                Some((left, _)) if is_narrow() => format!("{} left", about(*left)),
-                Some((left, basis)) => format!("{} left ({basis})  ", about(*left)),
-                None => String::new(),
-            };
-            if !is_narrow()
-                && let (Some(used), Some(memory)) = (ProcessMemory::own(), Memory::now())
-            {
-                message.push_str(&format!("{} of {}", size(used.resident), size(memory.limit)));
-            }
-            bar.set_message(message);
+        if draw {
+            let memory = ProcessMemory::own().zip(Memory::now());
+            let memory = memory.map(|(used, all)| format!("{} of {}", size(used.resident), size(all.limit)));
+            let left = left.as_ref().map(|(left, basis)| (*left, basis.as_str()));
+            self.line.draw(progress.done, progress.total, left, memory.as_deref());
         }
     }
 

@@ -33,7 +33,7 @@ const DEFAULT_FILE: &str = "ashlar.toml";
 
 /// Settings that only a named file may hold: they lower what is demanded, send orders or passwords, or name a program to
 /// run.
-const NAMED_ONLY: [&str; 8] = [
+const NAMED_ONLY: [&str; 13] = [
     "database",
     "execute",
     "webhook-url",
@@ -42,6 +42,12 @@ const NAMED_ONLY: [&str; 8] = [
     "proof-age",
     "engine",
     "external-prover",
+    // Who is sent proposals and a key, and where figures go.
+    "server",
+    "key-file",
+    "plain-http",
+    "public-address",
+    "otlp-endpoint",
 ];
 
 /// The section of the routing policy.
@@ -315,6 +321,16 @@ mod tests {
         ] {
             let refused = policy_of(Value::Table(wrong.parse().unwrap())).unwrap_err();
             assert!(refused.contains(because), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_only_found_cannot_send_anything_elsewhere() {
+        for line in ["server = \"http://localhost:1\"", "key-file = \"key\"", "plain-http = true"] {
+            let table: Table = line.parse().unwrap();
+            let refused = apply(CommandLine::command(), &table, Path::new("ashlar.toml"), false);
+            assert!(refused.map(drop).unwrap_err().one_line().contains("--config"), "{line}");
+            apply(CommandLine::command(), &table, Path::new("ashlar.toml"), true).unwrap();
         }
     }
 

@@ -49,27 +49,58 @@ async fn list(session: &Session, store: &Store, status: Option<&str>, limit: u32
     if jobs.is_empty() {
         session.console.remark("no jobs");
     } else {
-        text.push_str("job                             status     source       bits  time       when\n");
+        text.push_str(HEADING);
     }
     for job in &jobs {
-        text.push_str(&format!(
-            "{}  {:9}  {:11}  {:>4}  {:9}  {}{}\n",
-            job.id,
-            job.proof_status,
-            job.proof_source,
-            job.security_bits.map(|bits| bits.to_string()).unwrap_or_default(),
-            job.stone_latency_ms.map(duration).unwrap_or_default(),
-            ago(job.created_at),
-            job.error_code.as_ref().map(|code| format!("  {code}")).unwrap_or_default(),
-        ));
+        text.push_str(
+            &JobLine {
+                id: &job.id.to_string(),
+                status: job.proof_status.word(),
+                source: job.proof_source.word(),
+                bits: job.security_bits,
+                milliseconds: job.stone_latency_ms,
+                made_at: job.created_at,
+                error: job.error_code.as_deref(),
+            }
+            .to_text(),
+        );
     }
     session.console.text(&text)?;
     session.console.document("ashlar.jobs/1", json!({ "jobs": jobs }))
 }
 
-async fn show(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
-    let job = store.find_job(given).await?;
-    let record = record(store, &job).await?;
+/// What stands above a list of jobs.
+pub(crate) const HEADING: &str =
+    "job                             status     source       bits  time       when\n";
+
+/// A job in a list, wherever it is on record.
+pub(crate) struct JobLine<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) bits: Option<u32>,
+    pub(crate) milliseconds: Option<u64>,
+    pub(crate) made_at: Moment,
+    pub(crate) error: Option<&'a str>,
+}
+
+impl JobLine<'_> {
+    pub(crate) fn to_text(&self) -> String {
+        format!(
+            "{}  {:9}  {:11}  {:>4}  {:9}  {}{}\n",
+            self.id,
+            self.status,
+            self.source,
+            self.bits.map(|bits| bits.to_string()).unwrap_or_default(),
+            self.milliseconds.map(duration).unwrap_or_default(),
+            ago(self.made_at),
+            self.error.map(|code| format!("  {code}")).unwrap_or_default(),
+        )
+    }
+}
+
+/// An object's fields, one a line; what is long is counted.
+pub(crate) fn fields_text(record: &Value) -> String {
     let mut text = String::new();
     for (key, value) in record.as_object().into_iter().flatten() {
         match value {
@@ -81,7 +112,13 @@ async fn show(session: &Session, store: &Store, given: &str) -> Result<(), Failu
             other => text.push_str(&format!("{key:18} {other}\n")),
         }
     }
-    session.console.text(&text)?;
+    text
+}
+
+async fn show(session: &Session, store: &Store, given: &str) -> Result<(), Failure> {
+    let job = store.find_job(given).await?;
+    let record = record(store, &job).await?;
+    session.console.text(&fields_text(&record))?;
     session.console.document("ashlar.job/1", record)
 }
 
@@ -104,20 +141,21 @@ async fn record(store: &Store, job: &Job) -> Result<Value, Failure> {
     Ok(record)
 }
 
-fn event_line(event: &JobEvent) -> String {
-    let detail = match (event.event.as_str(), &event.detail) {
+/// An event of a job's log in one line.
+pub(crate) fn event_line(at: &str, event: &str, detail: &Value) -> String {
+    let detail = match (event, detail) {
         ("status", detail) => {
             let code = detail["error_code"].as_str().map(|code| format!(" ({code})")).unwrap_or_default();
             format!("{}{code}", detail["to"].as_str().unwrap_or_default())
         }
         (_, detail) => detail.to_string(),
     };
-    format!("{}  {:9}  {detail}\n", event.at, event.event)
+    format!("{at}  {event:9}  {detail}\n")
 }
 
 fn show_event(session: &Session, event: &JobEvent) -> Result<(), Failure> {
     match session.console.form() {
-        Form::Text => session.console.text(&event_line(event)),
+        Form::Text => session.console.text(&event_line(&event.at.to_string(), &event.event, &event.detail)),
         Form::Events => session.console.event("log", json!({ "entry": event })),
         Form::Document => Ok(()),
     }

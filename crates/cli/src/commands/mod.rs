@@ -4,23 +4,33 @@ mod allocate;
 mod atlantic;
 mod doctor;
 mod explain;
-mod gate_report;
+pub(crate) mod gate_report;
 mod jobs;
 mod keys;
 mod manual;
 mod plan;
-mod program;
-mod prove;
+pub(crate) mod program;
+pub(crate) mod prove;
 mod remote;
 mod serve;
 mod verify;
 mod work_on;
 mod worker;
 
-use crate::{arguments::Command, failure::Failure, session::Session};
+pub(crate) use jobs::{HEADING, JobLine, event_line, fields_text};
 
-/// Runs a command to its end.
+use crate::{arguments::Command, failure::Failure, on_server, session::Session};
+
+/// Runs a command to its end: on a server if one is named, otherwise here.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match &session.global.server {
+        Some(server) => on_server::run(session, server, command).await,
+        None => run_here(session, command).await,
+    }
+}
+
+/// Runs a command here.
+pub(crate) async fn run_here(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Allocate(arguments) => allocate::run(session, arguments).await,
         Command::Prove(arguments) => prove::run(session, arguments).await,

@@ -11,6 +11,8 @@ pub(crate) struct Call {
     pub(crate) program: Program,
     pub(crate) arguments: Arguments,
     pub(crate) commitment: String,
+    /// The program's file.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Reads them; a Scarb package is built first.
@@ -31,5 +33,6 @@ pub(crate) fn read(called: &Called) -> Result<Call, Failure> {
         (None, None) => (Arguments::none(), Vec::new()),
     };
     let digests = format!("{} {}", ContentHash::of(&bytes), ContentHash::of(&given));
-    Ok(Call { program, arguments, commitment: ContentHash::of(digests.as_bytes()).to_string() })
+    let commitment = ContentHash::of(digests.as_bytes()).to_string();
+    Ok(Call { program, arguments, commitment, bytes })
 }

@@ -123,12 +123,13 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
 }
 
 /// What a run states, by the strictest form that it has.
-pub(super) fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
+pub(crate) fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
     let refusal = |refusal: &EntryRefusal| Failure::from(StatementError::Entry(refusal.clone()));
     forms.strictest().cloned().map_err(refusal)
 }
 
-fn policy(arguments: &Prove) -> Result<Policy, Failure> {
+/// What a proof must satisfy before it counts as one.
+pub(crate) fn policy(arguments: &Prove) -> Result<Policy, Failure> {
     let mut policy = Policy::strict(arguments.security.minimum_bits);
     if arguments.as_built || arguments.private_input.is_some() {
         // Without the strict form a proof says less, and the gate will refuse it; but builtins that nothing constrains

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ashlar_engine::{Engine, Worker};
-use ashlar_server::{RateLimit, Server, ServerSettings};
+use ashlar_server::{Collector, RateLimit, Server, ServerSettings};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failu
     let engine = Engine::open(store.clone(), engine_settings(session, &arguments.flags)?)?;
     let console = session.console.clone();
     let log = Arc::new(move |line: &str| console.remark(line));
-    let server = Server::listen(engine.clone(), settings(&arguments), log).await?;
+    let server = Server::listen(engine.clone(), settings(&arguments)?, log).await?;
     let address = server.address();
     session.console.text(&format!("http://{address}/\n"))?;
     session.console.event("listening", json!({ "address": address.to_string() }))?;
@@ -54,12 +54,14 @@ pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failu
     worked
 }
 
-fn settings(arguments: &Serve) -> ServerSettings {
+fn settings(arguments: &Serve) -> Result<ServerSettings, Failure> {
     let each_second = arguments.rate_limit;
-    ServerSettings {
+    Ok(ServerSettings {
         open_on_loopback: arguments.open_on_loopback,
         host_names: arguments.host_names.clone(),
+        public_address: arguments.public_address.clone(),
+        collector: arguments.otlp_endpoint.as_deref().map(Collector::parse).transpose()?,
         rate: RateLimit { each_second, at_once: each_second.saturating_mul(2) },
         ..ServerSettings::at(arguments.listen)
-    }
+    })
 }

@@ -1,9 +1,8 @@
 //! `ashlar verify`: a proof file against a policy.
 
-use ashlar_field::Felt;
+use ashlar_server::verification;
 use ashlar_stone::{MOST_INPUT_BYTES, Policy, ProofFile, RunError, Verified, VerifyError, read_json, verify};
 use ashlar_store::{DEFAULT_BITS, PaddedFelt};
-use serde_json::{Value, json};
 
 use crate::{arguments::Verify, console::size, failure::Failure, policy_file, session::Session};
 
@@ -18,7 +17,7 @@ pub(crate) fn run(session: &Session, arguments: &Verify) -> Result<(), Failure> 
     let (file, proof_bytes) = read(arguments)?;
     let verified = verify(&file, &policy)?;
     session.console.text(&words(&verified, proof_bytes))?;
-    session.console.document("ashlar.verification/1", data(&verified, proof_bytes))
+    session.console.document("ashlar.verification/1", verification(&verified, proof_bytes))
 }
 
 /// A file that cannot be read decides nothing; one that is read and is no proof file is an invalid proof.
@@ -50,23 +49,4 @@ fn words(verified: &Verified, proof_bytes: u64) -> String {
         size(proof_bytes),
     ));
     text
-}
-
-fn data(verified: &Verified, proof_bytes: u64) -> Value {
-    let claim = verified.claim();
-    let output: Option<Vec<String>> = claim.map(|claim| claim.output.0.iter().map(Felt::to_string).collect());
-    json!({
-        "valid": true,
-        "program_hash": claim.map(|claim| PaddedFelt(claim.program.hash().0)),
-        "fact_hash": claim.map(|claim| PaddedFelt(claim.fact_hash().0)),
-        "output": output,
-        "form": claim.map(|claim| claim.form.to_string()),
-        "stone_version": verified.version.to_string(),
-        "layout": verified.layout,
-        "n_steps": verified.n_steps,
-        "security_bits": verified.security.conjectured_bits,
-        "proven_bits": verified.security.proven_bits,
-        "collision_bits": verified.security.collision_bits,
-        "proof_bytes": proof_bytes,
-    })
 }
