@@ -6,11 +6,13 @@
 //! | `proofs` | repeated runs of some reference cases, with the ratio to the figures that C++ Stone needed |
 //! | `growth` | one run after another, each twice as long: time and memory a row |
 //! | `references` | every reference proof made again, compared byte for byte and verified; kernels and threads to choose |
+//! | `load` | latencies of a server of this machine under load, its answers when its queue is full, its memory |
 //!
 //! All print Markdown with machine, date and command in it. A run whose bytes differ is an error, not a figure.
 #![forbid(unsafe_code)]
 
 mod growth;
+mod load;
 mod machine;
 mod measure;
 mod options;
@@ -42,6 +44,8 @@ enum LabError {
     Differences { differing: usize, runs: usize },
     #[error("expected at least one reference proof in {}, got none of that choice", vectors.display())]
     NothingToDo { vectors: PathBuf },
+    #[error("the load could not be measured: {why}")]
+    Load { why: String },
     #[error("{place}: expected {expected}, got {got}")]
     Format { place: String, expected: &'static str, got: String },
 }
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "measure-child" => measure::child(rest),
         Some((command, rest)) if command == "growth" => growth::run(rest),
+        Some((command, rest)) if command == "load" => load::run(rest),
         _ => Options::parse(&arguments).and_then(|options| match options.task {
             Task::Proofs => proofs(&options),
             Task::References => references::run(&options),
