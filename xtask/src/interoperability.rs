@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{build_programs, cargo, program, references::vectors, target_folder};
+use crate::{build_programs, cargo, output_of, program, references::vectors, target_folder};
 
 /// A layout that swiftness knows, with the reference run that is proven.
 const RUNS: [(&str, &str); 6] = [
@@ -257,17 +257,6 @@ fn read(path: &Path) -> Result<String, String> {
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// What a command wrote to its standard output.
-fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{name} cannot be run: {error}"))?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        Err(format!("{name} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr)))
-    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
+//! | `schemathesis` | requests of every kind against the API, made from its document; see `docs/service.md` |
 //! | `ci` | `check`, then `test` |
-//! | `ci-long` | 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
+//! | `ci-long` | `schemathesis`; 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
@@ -22,6 +23,7 @@ mod interoperability;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod references;
+mod schemathesis;
 mod sources;
 mod text_rules;
 
@@ -33,7 +35,7 @@ use std::{
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench kernels | \
     bench growth --layout NAME --from LOG2_STEPS --to LOG2_STEPS | bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
-    mutants [PACKAGE…] [--only=TEXT] | ci | ci-long";
+    mutants [PACKAGE…] [--only=TEXT] | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -49,7 +51,10 @@ fn main() -> ExitCode {
         (Some("edges"), layouts) => edges(&root, layouts),
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
-        (Some("ci-long"), []) => hybrid(&root).and_then(|()| references::long_tier(&root)),
+        (Some("schemathesis"), more) => schemathesis::run(&root, more),
+        (Some("ci-long"), []) => schemathesis::run(&root, &[])
+            .and_then(|()| hybrid(&root))
+            .and_then(|()| references::long_tier(&root)),
         (Some("mutants"), more) => mutants(&root, more),
         (Some("ci"), []) => check(&root).and_then(|()| test(&root, &[])),
         _ => Err(vec![USAGE.to_owned()]),
@@ -192,4 +197,15 @@ fn cargo_with(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> 
         .status()
         .map_err(|error| format!("cargo cannot be run: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("cargo {} failed ({status})", arguments.join(" "))) }
+}
+
+/// What a command wrote to its standard output.
+pub(crate) fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{name} cannot be run: {error}"))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{name} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
 }
