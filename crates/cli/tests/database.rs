@@ -46,9 +46,10 @@ fn a_worker_proves_what_waits_on_a_server_and_its_children_are_told_the_password
         circumstances: Circumstances::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let open = || Store::open_at(&folder.path().join("ashlar-data"), &database(&with_password));
+    let (data, database) = (folder.path().join("ashlar-data"), Database::parse(&with_password).unwrap());
+    let open = async || Store::open_at(&data, &database).await.unwrap();
     let id = runtime.block_on(async {
-        let engine = Engine::open(open().await.unwrap(), Settings::default()).unwrap();
+        let engine = Engine::open(open().await, Settings::default()).unwrap();
         engine.submit(&submission, None).await.unwrap().job
     });
 
@@ -60,7 +61,7 @@ fn a_worker_proves_what_waits_on_a_server_and_its_children_are_told_the_password
         .spawn()
         .unwrap();
     let mut child = None;
-    let status_of = || runtime.block_on(async { open().await.unwrap().job(id).await.unwrap().proof_status });
+    let status_of = || runtime.block_on(async { open().await.job(id).await.unwrap().proof_status });
     while !status_of().is_terminal() {
         child = processes_of(id).into_iter().find(|(_, environment)| !environment.is_empty()).or(child);
         std::thread::sleep(Duration::from_millis(5));
@@ -81,10 +82,6 @@ fn a_worker_proves_what_waits_on_a_server_and_its_children_are_told_the_password
         assert_eq!(status(&said), 0, "{}", stderr(&said));
         assert!(!stderr(&said).contains(SECRET) && !stdout(&said).contains(SECRET));
     }
-}
-
-fn database(address: &str) -> Database {
-    Database::parse(address).unwrap()
 }
 
 #[test]
