@@ -30,10 +30,7 @@ pub(crate) struct Global {
     /// Where records and artefacts are kept
     #[arg(long, global = true, env = "ASHLAR_DATA_DIR", value_name = "DIR", default_value = "ashlar-data")]
     pub(crate) data_dir: PathBuf,
-    /// Where the records are: `sqlite` (in the data folder), or postgres://USER@HOST/DATABASE
-    ///
-    /// Artefacts stay in the data folder, which all processes over one database must share. Others can read what
-    /// stands on a command line: set ASHLAR_DATABASE for an address with a password, or PGPASSWORD besides one without.
+    /// Where the records are: sqlite (in DIR) or postgres://USER@HOST/NAME
     #[arg(
         long,
         global = true,

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use ashlar_store::{
-    Attempt, Destination, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission, NewWork, ProofSource,
-    ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
+    Attempt, Commitment, DayBudget, Destination, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission,
+    NewWork, ProofSource, ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +17,12 @@ use crate::{
 
 /// The longest idempotency key, in characters.
 const LONGEST_KEY: usize = 300;
+
+/// How often a request is planned at most, where others commit the day's budget in between.
+const PLANS: u32 = 5;
+
+/// In milliseconds.
+const DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// How often events are looked for.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -191,10 +197,6 @@ impl Engine {
             return Err(EngineError::DeadlinePassed { deadline });
         }
         let allocations = submission.allocations()?;
-        let routing = self.plan(submission).await?;
-        let Some(choice) = routing.chosen else {
-            return Err(EngineError::NoRoute { rule: routing.rule, reasons: routing.reason });
-        };
         let inputs = match &submission.task {
             Task::Allocation(_) => Vec::new(),
             Task::Program(task) => {
@@ -202,36 +204,60 @@ impl Engine {
                 vec![NewInput { role: "program", sha256, size: task.program.len() as u64 }]
             }
         };
-        let now = self.clock.now();
-        let new = NewSubmission {
-            job: NewJob {
-                purpose: submission.purpose(),
-                source: choice.backend,
-                input_commitment: Some(submission.input_commitment().to_string()),
-                request: Some(submission.to_json()),
-                retry_of,
-            },
-            allocations,
-            inputs,
-            work: self.work(submission, &choice.forecast, choice.backend, now),
-            key,
-            notes: std::iter::once(("route", json!(routing))).chain(note).collect(),
-            commitment: (choice.forecast.micro_usd > 0)
-                .then_some((choice.backend, choice.forecast.micro_usd)),
-        };
-        let limit = self.settings.queue_limit;
-        let key = new.key.as_ref().map(|key| key.key.clone()).unwrap_or_default();
-        match self.store.submit(&new, limit, now).await? {
-            ashlar_store::Submitted::Recorded(job) => {
-                Ok(Submitted { job, existing: false, routing: Some(routing) })
-            }
-            ashlar_store::Submitted::Existing(job) => Ok(Submitted { job, existing: true, routing: None }),
-            ashlar_store::Submitted::OtherBody(job) => Err(EngineError::KeyReused { key, job }),
-            ashlar_store::Submitted::Full(waiting) => {
-                let retry_after = self.retry_after(choice.forecast.seconds);
-                Err(EngineError::QueueFull { waiting, limit, retry_after })
+        for _ in 0..PLANS {
+            let routing = self.plan(submission).await?;
+            let Some(choice) = routing.chosen else {
+                return Err(EngineError::NoRoute { rule: routing.rule, reasons: routing.reason });
+            };
+            let now = self.clock.now();
+            let micro_usd = choice.forecast.micro_usd;
+            let new = NewSubmission {
+                job: NewJob {
+                    purpose: submission.purpose(),
+                    source: choice.backend,
+                    input_commitment: Some(submission.input_commitment().to_string()),
+                    request: Some(submission.to_json()),
+                    retry_of,
+                },
+                allocations: allocations.clone(),
+                inputs: inputs.clone(),
+                work: self.work(submission, &choice.forecast, choice.backend, now),
+                key: key.clone(),
+                notes: std::iter::once(("route", json!(routing))).chain(note.clone()).collect(),
+                commitment: (micro_usd > 0).then(|| Commitment {
+                    backend: choice.backend,
+                    micro_usd,
+                    budget: self.day_budget(now),
+                }),
+            };
+            let limit = self.settings.queue_limit;
+            match self.store.submit(&new, limit, now).await? {
+                ashlar_store::Submitted::Recorded(job) => {
+                    return Ok(Submitted { job, existing: false, routing: Some(routing) });
+                }
+                ashlar_store::Submitted::Existing(job) => {
+                    return Ok(Submitted { job, existing: true, routing: None });
+                }
+                ashlar_store::Submitted::OtherBody(job) => {
+                    let key = key.map(|key| key.key).unwrap_or_default();
+                    return Err(EngineError::KeyReused { key, job });
+                }
+                ashlar_store::Submitted::Full(waiting) => {
+                    let retry_after = self.retry_after(choice.forecast.seconds);
+                    return Err(EngineError::QueueFull { waiting, limit, retry_after });
+                }
+                // Since the plan was made, others have committed what was left of the day's budget.
+                ashlar_store::Submitted::OverBudget(_) => {}
             }
         }
+        let reasons = "others commit the day's budget as fast as this request is planned".to_owned();
+        Err(EngineError::NoRoute { rule: "budget".to_owned(), reasons })
+    }
+
+    /// What may be committed at this moment.
+    fn day_budget(&self, now: Moment) -> DayBudget {
+        let since = Moment::from_milliseconds(now.milliseconds().saturating_sub(DAY));
+        DayBudget { since, most_micro_usd: self.settings.policy.budget.day_micro_usd }
     }
 
     /// When a place in a full queue may be expected: after about one proof, within reason.
@@ -315,7 +341,6 @@ impl Engine {
         submission: &Submission,
         failed: &[(ProofSource, String)],
     ) -> Result<Routing, EngineError> {
-        const DAY: u64 = 24 * 60 * 60 * 1000;
         submission.check()?;
         let now = self.clock.now();
         let size = RunSize::of(submission);

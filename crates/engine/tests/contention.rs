@@ -15,9 +15,9 @@ use std::{
 
 use ashlar_fault::Code;
 use ashlar_store::{
-    AttemptEnd, Claimant, Claimed, ContentHash, Error, FailureKind, JobId, Lane, Moment, NewAllocation,
-    NewJob, NewSubmission, NewWork, Next, Pauses, ProofSource, ProofStatus, Purpose, Store, SubmissionKey,
-    Submitted,
+    AttemptEnd, Claimant, Claimed, Commitment, ContentHash, DayBudget, Error, FailureKind, JobId, Lane,
+    Moment, NewAllocation, NewJob, NewSubmission, NewWork, Next, Pauses, ProofSource, ProofStatus, Purpose,
+    Store, SubmissionKey, Submitted,
 };
 use serde_json::json;
 use support::{Kind, Records};
@@ -103,6 +103,7 @@ macro_rules! on_both {
 on_both!(
     a_key_that_many_send_at_once_is_one_job,
     a_queue_has_room_for_exactly_its_limit,
+    a_day_s_budget_that_many_spend_at_once_is_kept,
     a_job_that_many_want_has_one_holder,
     many_claimants_take_every_job_once_and_none_waits_for_another,
     a_proposal_that_many_send_at_once_is_one_allocation,
@@ -134,6 +135,20 @@ async fn a_queue_has_room_for_exactly_its_limit(records: &Records) {
     .await;
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Submitted::Recorded(_))).count(), 4);
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Submitted::Full(4))).count(), 6);
+}
+
+async fn a_day_s_budget_that_many_spend_at_once_is_kept(records: &Records) {
+    let now = Moment::now();
+    let budget = DayBudget { since: now, most_micro_usd: 100 };
+    let commitment = Commitment { backend: ProofSource::Atlantic, micro_usd: 40, budget };
+    let answers = at_once(records, 6, |store| async move {
+        let dear = NewSubmission { commitment: Some(commitment), ..request(1, None) };
+        store.submit(&dear, 100, Moment::now()).await.unwrap()
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Submitted::Recorded(_))).count(), 2);
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Submitted::OverBudget(80))).count(), 4);
+    assert_eq!(records.open().await.committed_since(now).await.unwrap(), 80);
 }
 
 async fn a_job_that_many_want_has_one_holder(records: &Records) {

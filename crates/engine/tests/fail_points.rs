@@ -27,9 +27,9 @@ use workers::{
 /// What a process that is neither worker nor child is to do.
 const ERRAND: &str = "ASHLAR_TEST_ERRAND";
 
-/// The request that is sent twice if its sender dies.
-fn keyed() -> NewSubmission {
-    let key = SubmissionKey { key: "the same".to_owned(), body: ContentHash::of(b"the same") };
+/// A request that is sent twice if its sender dies.
+fn keyed(key: &str) -> NewSubmission {
+    let key = SubmissionKey { key: key.to_owned(), body: ContentHash::of(b"the same") };
     NewSubmission { key: Some(key), ..request("prove", 100, PATIENCE) }
 }
 
@@ -40,7 +40,7 @@ fn somebody_on_an_errand() {
     let records = Records::of_parent().unwrap();
     with(&records, async |store| match JobId::parse(&errand) {
         Some(job) => store.request_cancel(job).await.unwrap(),
-        None => drop(store.submit(&keyed(), 1000, Moment::now()).await.unwrap()),
+        None => drop(store.submit(&keyed(&errand), 1000, Moment::now()).await.unwrap()),
     });
 }
 
@@ -75,7 +75,7 @@ fn kill_at_every_point(kind: Kind) {
         let unwanted = if let Some(errand) = errand(point) {
             let first = match errand {
                 Errand::Submit => {
-                    send(&records, "submit", &variables).wait().unwrap();
+                    send(&records, point, &variables).wait().unwrap();
                     None
                 }
                 Errand::Cancel => {
@@ -87,7 +87,7 @@ fn kill_at_every_point(kind: Kind) {
             };
             assert!(mark.exists(), "{point} was not reached");
             match first {
-                None => jobs.push(submitted_once(&records)),
+                None => jobs.push(submitted_once(&records, point)),
                 // Whether the request was recorded or not, asking again is asking once.
                 Some(job) => drop(with(&records, async |store| store.request_cancel(job).await)),
             }
@@ -131,11 +131,11 @@ fn errand(point: &str) -> Option<Errand> {
 }
 
 /// Sends the keyed request again: it is the same job, however often it is sent.
-fn submitted_once(records: &Records) -> JobId {
+fn submitted_once(records: &Records, key: &str) -> JobId {
     with(records, async |store| {
         let mut known = None;
         for _ in 0..2 {
-            let id = match store.submit(&keyed(), 1000, Moment::now()).await.unwrap() {
+            let id = match store.submit(&keyed(key), 1000, Moment::now()).await.unwrap() {
                 Submitted::Recorded(id) | Submitted::Existing(id) => id,
                 other => panic!("{other:?}"),
             };

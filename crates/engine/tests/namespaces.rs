@@ -15,7 +15,7 @@ use std::{
 };
 
 use ashlar_postgres_cluster::Cluster;
-use ashlar_store::ProofStatus;
+use ashlar_store::{JobId, ProofStatus};
 use support::Records;
 use workers::{PATIENCE, attempts, children_of, job, start_worker_within, submit, wait_until, with};
 
@@ -90,15 +90,17 @@ fn two_workers_in_two_namespaces_share_the_work_and_one_that_is_killed_loses_not
     let records = Records::at(near);
     let theirs = records.elsewhere(far);
 
-    let jobs: Vec<_> = (0..30).map(|_| submit(&records, "prove slowly", 100, PATIENCE)).collect();
+    let jobs: Vec<_> = (0..40).map(|_| submit(&records, "prove slowly", 100, PATIENCE)).collect();
     let start = |name: &str| start_worker_within(&["ip", "netns", "exec", name], &theirs, &[]);
     let (mut one, mut other) = (start(&network.workers[0]), start(&network.workers[1]));
-    let names = || -> BTreeSet<String> {
-        with(&records, async |store| {
-            store.open_attempts().await.unwrap().into_iter().map(|attempt| attempt.worker).collect()
-        })
-    };
-    wait_until("both work", || names().len() == 2);
+    wait_until("both have proven something", || {
+        let proven = |id: &JobId| attempts(&records, *id).pop().filter(|last| last.outcome.is_some());
+        jobs.iter().filter_map(proven).map(|last| last.worker).collect::<BTreeSet<_>>().len() == 2
+    });
+    wait_until("both work", || {
+        let open = with(&records, async |store| store.open_attempts().await.unwrap());
+        open.iter().map(|attempt| &attempt.worker).collect::<BTreeSet<_>>().len() == 2
+    });
     let seen = cluster
         .sql("postgres", "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE client_addr IS NOT NULL")
         .unwrap();

@@ -103,7 +103,7 @@ pub(crate) async fn export(app: Arc<App>, collector: Collector) {
 async fn round(app: &App, collector: &Collector, agent: &Agent, after: i64) -> Result<i64, String> {
     let of = |error: ashlar_store::Error| error.to_string();
     let store = app.store();
-    let events = store.all_events(after, AT_ONCE).await.map_err(of)?;
+    let events = store.events_page(None, None, after, AT_ONCE).await.map_err(of)?;
     let Some(last) = events.last().map(|event| event.id) else { return Ok(after) };
     let mut sent = Vec::new();
     for event in events.iter().filter(|event| is_end(event)) {

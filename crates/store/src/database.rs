@@ -59,12 +59,15 @@ impl Store {
     /// [`Error::CannotOpen`]; of a server [`Error::DatabaseAddress`], [`Error::Unreachable`], [`Error::NotAdmitted`],
     /// and [`Error::NoPostgres`] in a build without its driver.
     pub async fn open_at(folder: &Path, database: &Database) -> Result<Store, Error> {
+        let file = folder.join("ashlar.sqlite");
+        if *database == Database::Folder && file.to_str().is_none() {
+            // SQLite takes names that are text only.
+            let source = "expected a name in UTF-8".into();
+            return Err(Error::CannotOpen { path: file, source });
+        }
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
         let (pool, path) = match database {
-            Database::Folder => {
-                let path = folder.join("ashlar.sqlite");
-                (open_file(folder, &path).await?, path)
-            }
+            Database::Folder => (open_file(folder, &file).await?, file),
             Database::Postgres(address) => (open_server(address).await?, address.location().into()),
         };
         let artefacts = Artefacts::open(folder)?;
@@ -155,11 +158,6 @@ impl Store {
 }
 
 async fn open_file(folder: &Path, path: &Path) -> Result<Pool, Error> {
-    if path.to_str().is_none() {
-        // SQLite takes names that are text only.
-        let source = "expected a name in UTF-8".into();
-        return Err(Error::CannotOpen { path: path.to_owned(), source });
-    }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)

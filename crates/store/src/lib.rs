@@ -61,8 +61,8 @@ pub use moment::Moment;
 pub use padded::PaddedFelt;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
-    Attempt, AttemptEnd, Claimant, Claimed, DayBudget, Destination, Expired, Intended, LaneDepth, Lease,
-    NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed,
+    Attempt, AttemptEnd, Claimant, Claimed, Commitment, DayBudget, Destination, Expired, Intended, LaneDepth,
+    Lease, NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed,
     SubmissionKey, Submitted, Troubles, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};

@@ -33,7 +33,7 @@ pub use attempt::{AttemptEnd, Next, Renewed};
 pub use claim::{Claimant, Claimed, Expired};
 pub use order::Destination;
 pub use remote::{DayBudget, Intended, NewRemoteQuery, RemoteQuery};
-pub use submission::{NewInput, NewSubmission, NewWork, SubmissionKey, Submitted};
+pub use submission::{Commitment, NewInput, NewSubmission, NewWork, SubmissionKey, Submitted};
 pub use view::{LaneDepth, QueueDepth, Troubles};
 
 use crate::{ContentHash, FailureKind, JobId, Lane, LeaseToken, Moment, ProofSource, WorkerState};

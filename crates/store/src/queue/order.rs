@@ -35,16 +35,20 @@ impl Store {
         let since = Moment::from_milliseconds(
             now.milliseconds().saturating_sub(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)),
         );
-        let raised = query(
-            "UPDATE work_items SET priority = priority + 1, raised_at = $1
-             WHERE state = 'waiting' AND priority < 9 AND coalesce(raised_at, created_at) <= $2",
-        )
-        .bind(now.to_string())
-        .bind(since.to_string())
-        .execute(&self.pool)
+        // Two that raise at once may wait for each other's rows; the second finds nothing left to raise.
+        self.in_turn(|| async {
+            let raised = query(
+                "UPDATE work_items SET priority = priority + 1, raised_at = $1
+                 WHERE state = 'waiting' AND priority < 9 AND coalesce(raised_at, created_at) <= $2",
+            )
+            .bind(now.to_string())
+            .bind(since.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(|source| self.fault("the queue", "raising work that waits", source))?;
+            Ok(raised.rows_affected())
+        })
         .await
-        .map_err(|source| self.fault("the queue", "raising work that waits", source))?;
-        Ok(raised.rows_affected())
     }
 
     /// Jobs that wait in a lane, the first to be taken first, `limit` at most.
@@ -77,14 +81,31 @@ impl Store {
         decision: &Value,
         now: Moment,
     ) -> Result<bool, Error> {
+        self.in_turn(|| self.move_waiting_once(job, from, to, decision, now)).await
+    }
+
+    async fn move_waiting_once(
+        &self,
+        job: JobId,
+        from: ProofSource,
+        to: &Destination,
+        decision: &Value,
+        now: Moment,
+    ) -> Result<bool, Error> {
         let fault = |source| self.fault(&job.to_string(), "moving work to another backend", source);
         let mut transaction = self.write().await?;
+        // The work first, as everywhere; what else counts is read when nobody can take or stop it any more.
+        query("SELECT job_id FROM work_items WHERE job_id = $1")
+            .bind(job.to_string())
+            .locked()
+            .fetch_optional(&mut transaction)
+            .await
+            .map_err(fault)?;
         let n: Option<i64> = query_scalar(
             "SELECT 1 + (SELECT count(*) FROM attempts WHERE attempts.job_id = id)
              FROM proof_jobs JOIN work_items ON work_items.job_id = id
              WHERE id = $1 AND state = 'waiting' AND proof_source = $2 AND cancel_requested_at IS NULL",
         )
-        .locked()
         .bind(job.to_string())
         .bind(from.word())
         .fetch_optional(&mut transaction)

@@ -250,7 +250,11 @@ impl Store {
         .map_err(|source| self.fault(&job.to_string(), "giving back what was set aside", source))
     }
 
-    async fn committed_in(&self, transaction: &mut Transaction, since: Moment) -> Result<u64, Error> {
+    pub(super) async fn committed_in(
+        &self,
+        transaction: &mut Transaction,
+        since: Moment,
+    ) -> Result<u64, Error> {
         let sum: i64 = query_scalar(
             "SELECT CAST(coalesce(sum(micro_usd), 0) AS BIGINT) FROM commitments
              WHERE committed_at >= $1 AND released_at IS NULL",

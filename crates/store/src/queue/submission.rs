@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::DayBudget;
 use crate::{
     ContentHash, Error, JobId, Lane, Moment, NewAllocation, NewJob, Store,
     fail_point::reach,
@@ -25,8 +26,19 @@ pub struct NewSubmission {
     pub key: Option<SubmissionKey>,
     /// What is told about it in the log: event and particulars.
     pub notes: Vec<(&'static str, serde_json::Value)>,
-    /// What it commits to spend, and with whom.
-    pub commitment: Option<(crate::ProofSource, u64)>,
+    /// What it commits to spend.
+    pub commitment: Option<Commitment>,
+}
+
+/// What a request commits to spend, if the day's budget still has it when the request is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commitment {
+    /// With whom.
+    pub backend: crate::ProofSource,
+    /// How much, in millionths of a US dollar.
+    pub micro_usd: u64,
+    /// What it must fit into, with everything that others have committed.
+    pub budget: DayBudget,
 }
 
 /// A file, stored already, that a job is made from.
@@ -79,6 +91,9 @@ pub enum Submitted {
     OtherBody(JobId),
     /// So many jobs wait already. Nothing was recorded.
     Full(u64),
+    /// What it commits to spend is not left of the day's budget, of which others have committed so much, in millionths
+    /// of a US dollar. Nothing was recorded.
+    OverBudget(u64),
 }
 
 impl Store {
@@ -173,7 +188,12 @@ impl Store {
         for (event, detail) in &new.notes {
             self.note_in(&mut transaction, id, event, detail).await?;
         }
-        if let Some((backend, micro_usd)) = new.commitment {
+        if let Some(Commitment { backend, micro_usd, budget }) = new.commitment {
+            transaction.alone_in("commitments").await.map_err(fault)?;
+            let committed = self.committed_in(&mut transaction, budget.since).await?;
+            if committed.saturating_add(micro_usd) > budget.most_micro_usd {
+                return Ok(Submitted::OverBudget(committed));
+            }
             self.commit_spending_in(&mut transaction, id, 1, backend, micro_usd, now).await?;
         }
         reach("submission written");
