@@ -188,34 +188,28 @@ impl<L: Lanes> Stored<L> {
     /// `set` in the lanes of the mask, `clear` in the others.
     #[inline(always)]
     pub fn select(l: L, mask: u8, set: Stored<L>, clear: Stored<L>) -> Stored<L> {
-        Stored([
-            l.select(mask, set.0[0], clear.0[0]),
-            l.select(mask, set.0[1], clear.0[1]),
-            l.select(mask, set.0[2], clear.0[2]),
-            l.select(mask, set.0[3], clear.0[3]),
-        ])
+        Stored(std::array::from_fn(
+            #[inline(always)]
+            |limb| l.select(mask, set.0[limb], clear.0[limb]),
+        ))
     }
 
     /// Element i of the result is element `indices[i]` mod 8.
     #[inline(always)]
     pub fn permute(self, l: L, indices: L::V) -> Stored<L> {
-        Stored([
-            l.permute(self.0[0], indices),
-            l.permute(self.0[1], indices),
-            l.permute(self.0[2], indices),
-            l.permute(self.0[3], indices),
-        ])
+        Stored(self.0.map(
+            #[inline(always)]
+            |limb| l.permute(limb, indices),
+        ))
     }
 
     /// Element i of the result is element `indices[i]` mod 16 of `low` followed by `high`.
     #[inline(always)]
     pub fn permute_pair(l: L, low: Stored<L>, high: Stored<L>, indices: L::V) -> Stored<L> {
-        Stored([
-            l.permute_pair(low.0[0], high.0[0], indices),
-            l.permute_pair(low.0[1], high.0[1], indices),
-            l.permute_pair(low.0[2], high.0[2], indices),
-            l.permute_pair(low.0[3], high.0[3], indices),
-        ])
+        Stored(std::array::from_fn(
+            #[inline(always)]
+            |limb| l.permute_pair(low.0[limb], high.0[limb], indices),
+        ))
     }
 
     /// Element i of vector j becomes element j of vector i.
