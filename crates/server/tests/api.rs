@@ -262,7 +262,13 @@ async fn a_stream_tells_how_far_the_job_is_once_each_time() {
     let ending = async {
         // Two looks at the same progress, of which one is told.
         tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
-        store.fail(lease.job, Code(4012), "it broke").await.unwrap();
+        let end = ashlar_store::AttemptEnd::Failed {
+            kind: ashlar_store::FailureKind::Program,
+            code: ashlar_fault::Code(4012),
+            text: "it broke",
+            next: ashlar_store::Next::Bury,
+        };
+        store.end_attempt(&lease, &end, None, ashlar_store::Moment::now()).await.unwrap();
     };
     let (reply, ()) = tokio::join!(streaming, ending);
     let told: Vec<Value> = reply

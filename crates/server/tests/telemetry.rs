@@ -3,7 +3,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use ashlar_fault::Code;
 use ashlar_server::Collector;
 use ashlar_store::JobId;
 use serde_json::Value;
@@ -57,7 +56,7 @@ async fn a_job_that_ends_is_a_trace_with_a_span_for_each_state() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let submitted = served.post_json("/api/v1/allocations", &[], &proposal(1)).await.json();
     let job = JobId::parse(submitted["job"].as_str().unwrap()).unwrap();
-    served.store().fail(job, Code(4012), "it broke").await.unwrap();
+    served.fail_the_job("it broke").await;
 
     let (line, refused) = one(&listener, "503 Service Unavailable").await;
     assert_eq!(line, "POST /v1/traces HTTP/1.1");
