@@ -55,7 +55,7 @@ pub use gate::Gate;
 pub use health::{Health, Trouble};
 pub use port::JobEngine;
 pub use reins::{Reins, Stop};
-pub use remote::{Delivered, MOST_PROOF_BYTES, RemoteAttempt, RemoteError, RemoteRun};
+pub use remote::{Delivered, MOST_PROOF_BYTES, RemoteAttempt, RemoteError, RemoteRun, Stated};
 pub use router::{
     Budget, Choice, Condition, Considered, Environment, Offer, Question, RouterPolicy, Routing, Rule,
     Verdict, route,

@@ -38,7 +38,7 @@ use ashlar_store::{
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-pub use error::RemoteError;
+pub use error::{RemoteError, Stated};
 
 use crate::{AtlanticTerms, Budget, Clock};
 
@@ -349,12 +349,16 @@ impl RemoteAttempt {
         if stated.is_none() {
             return Err(RemoteError::OtherStatement {
                 query: query.to_string(),
-                expected_program: run.program_hash,
-                expected_layout: run.layout.clone(),
-                expected_words: run.output.len(),
-                got_program: claim.program.hash().0,
-                got_layout: verified.layout.to_owned(),
-                got_words: claim.output.0.len(),
+                expected: Box::new(Stated {
+                    program: run.program_hash,
+                    layout: run.layout.clone(),
+                    words: run.output.len(),
+                }),
+                got: Box::new(Stated {
+                    program: claim.program.hash().0,
+                    layout: verified.layout.to_owned(),
+                    words: claim.output.0.len(),
+                }),
             });
         }
         if claimed.evidence != Evidence::ProofFile {

@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use ashlar_stone::ProcessMemory;
+
 use crate::{LabError, machine};
 
 const USAGE: &str = "`load --server ADDRESS:PORT [--rate N] [--seconds N] [--flood N] [--process PID]`, with the key in \
@@ -102,7 +104,8 @@ pub(crate) fn run(words: &[String]) -> Result<(), LabError> {
     let over = AtomicUsize::new(0);
     let samples = thread::scope(|scope| {
         if let Some(process) = plan.process {
-            scope.spawn(|| watch_memory(process, start, &memory, &over));
+            let (memory, over) = (&memory, &over);
+            scope.spawn(move || watch_memory(process, start, memory, over));
         }
         let samples = send(&plan, &key, start);
         over.store(1, Ordering::SeqCst);
@@ -137,7 +140,7 @@ fn send(plan: &Plan, key: &str, start: Instant) -> Result<Vec<Sample>, LabError>
                 None => start + Duration::from_micros(1_000_000 * number as u64 / plan.rate),
             };
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let submits = plan.flood.is_some() || number % SUBMITS == 0;
+            let submits = plan.flood.is_some() || number.is_multiple_of(SUBMITS);
             let (kind, answer) = if submits {
                 let body = proposal(nonces.fetch_add(1, Ordering::Relaxed));
                 ("submission", connection.ask("POST", "/api/v1/allocations", &body)?)
@@ -304,24 +307,21 @@ fn watch_memory(process: u32, start: Instant, seen: &Mutex<Vec<(u64, u64)>>, ove
     while over.load(Ordering::SeqCst) == 0 {
         if Instant::now() >= due {
             due += MEMORY_EVERY;
-            if let Some(kib) = resident_kib(process) {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push((start.elapsed().as_secs(), kib));
+            if let Some(ProcessMemory { resident, .. }) = ProcessMemory::of(process) {
+                seen.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((start.elapsed().as_secs(), resident));
             }
         }
         thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn resident_kib(process: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 /// Memory at the start, after a tenth of the time, at the end, and at most, in MiB.
 fn flatness(seen: &[(u64, u64)]) -> String {
-    let mib = |index: usize| seen.get(index).map_or(0.0, |(_, kib)| *kib as f64 / 1024.0);
-    let most = seen.iter().map(|(_, kib)| *kib).max().unwrap_or(0) as f64 / 1024.0;
+    const MIB: f64 = (1 << 20) as f64;
+    let mib = |index: usize| seen.get(index).map_or(0.0, |(_, bytes)| *bytes as f64 / MIB);
+    let most = seen.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0) as f64 / MIB;
     format!(
         "memory of the server: {:.1} MiB at the start, {:.1} MiB after a tenth of the time, {:.1} MiB at the end, {most:.1} MiB \
          at most ({} looks)",

@@ -1,8 +1,27 @@
 //! How an attempt with a managed service can end without a proof.
 
+use std::fmt;
+
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_stone::{JsonError, VerifyError};
+
+/// What a run states, as far as people tell statements apart.
+#[derive(Debug)]
+pub struct Stated {
+    /// The program's hash.
+    pub program: Felt,
+    /// The layout.
+    pub layout: String,
+    /// Words of output.
+    pub words: usize,
+}
+
+impl fmt::Display for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} words of output by the program {} in layout {}", self.words, self.program, self.layout)
+    }
+}
 
 /// An attempt with a managed service that brought no proof.
 #[derive(Debug, thiserror::Error)]
@@ -30,25 +49,14 @@ pub enum RemoteError {
         source: Box<VerifyError>,
     },
     /// A proof of something else.
-    #[error(
-        "query {query} brought a proof of another statement: expected {expected_words} words of output by the program \
-         {expected_program} in layout {expected_layout}, got {got_words} by {got_program} in {got_layout}"
-    )]
+    #[error("query {query} brought a proof of another statement: expected {expected}, got {got}")]
     OtherStatement {
         /// The query.
         query: String,
-        /// The program of our run.
-        expected_program: Felt,
-        /// The layout of our run.
-        expected_layout: String,
-        /// Words of its output.
-        expected_words: usize,
-        /// The program that was proven.
-        got_program: Felt,
-        /// The layout in which it was.
-        got_layout: String,
-        /// Words of its output.
-        got_words: usize,
+        /// What our run states.
+        expected: Box<Stated>,
+        /// What was proven.
+        got: Box<Stated>,
     },
     /// The query of an earlier attempt at this job is over and brought nothing; it is not paid for again.
     #[error("query {query} of an earlier attempt brought nothing, and is not paid for again: {reason}")]
