@@ -151,6 +151,14 @@ impl Plan {
             .filter_map(|plan| Some((plan.layout, *plan.outcome.as_ref().ok()?)))
             .min_by_key(|(_, sizing)| sizing.committed_cells)
     }
+
+    /// Steps before padding that the run takes at most, in whatever layout: to pass on the builtins of its layout takes
+    /// some.
+    pub fn most_steps(&self) -> u64 {
+        let of_layout = |name: &&str| RunLayout::by_name(name).map_or(0, |layout| layout.builtins().len());
+        let most = PROVABLE_LAYOUTS.iter().map(of_layout).max().unwrap_or(0);
+        self.resources.steps.saturating_add(shim::extra_steps(most, most))
+    }
 }
 
 impl fmt::Display for Plan {

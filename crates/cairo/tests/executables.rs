@@ -1,7 +1,7 @@
 //! Cairo 1 executables, made by hand: small ones that run, and hostile ones that must not do harm.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use ashlar_cairo::{Arguments, CairoError, LayoutChoice, Limits, Program, RunOptions, run};
+use ashlar_cairo::{Arguments, CairoError, LayoutChoice, Limits, Program, RunOptions, plan, run};
 use ashlar_fault::Fault;
 use ashlar_field::Felt;
 use serde_json::{Value, json};
@@ -89,6 +89,21 @@ fn an_unknown_hint_is_named() {
     let program = Program::from_bytes(&echo(json!([{ "SystemCall": {} }]))).unwrap();
     let error = run(&program, &Arguments::none(), &options()).unwrap_err();
     assert!(matches!(&error, CairoError::UnknownHint { hint, .. } if hint.contains("SystemCall")), "{error}");
+}
+
+#[test]
+fn as_many_steps_as_the_plan_says_at_most_are_enough_in_every_layout() {
+    let program = Program::from_bytes(&echo(write_parameters())).unwrap();
+    let arguments = Arguments::from_text("7").unwrap();
+    let planned = plan(&program, &arguments, &Limits::default()).unwrap();
+    let limits = Limits { steps: planned.most_steps(), ..Limits::default() };
+    let mut ran = 0;
+    for layout in planned.layouts.iter().filter(|plan| plan.outcome.is_ok()) {
+        let layout = LayoutChoice::Named(layout.layout.to_owned());
+        run(&program, &arguments, &RunOptions { layout, limits, ..options() }).unwrap();
+        ran += 1;
+    }
+    assert!(ran > 1);
 }
 
 #[test]

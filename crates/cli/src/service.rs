@@ -99,7 +99,7 @@ pub(crate) fn managed(global: &Global) -> Result<Option<ManagedService>, Failure
         CommandError::SettingsFile { path: path.clone(), message: format!("{ATLANTIC}: {message}") }.into()
     };
     let section: AtlanticSection =
-        section.try_into().map_err(|error: toml::de::Error| unusable(error.message().to_owned()))?;
+        section.try_into().map_err(|error: toml::de::Error| unusable(settings::in_words(&error)))?;
     let key = key(section.key_file.as_ref())?
         .ok_or_else(|| unusable(format!("expected a key: key-file, or {KEY_VARIABLE} in the environment")))?;
     let network = section.network.as_deref().map(|word| Network::from_word(&word.to_uppercase()));
@@ -210,7 +210,7 @@ pub(crate) fn gate(global: &Global) -> Result<Option<Gate>, Failure> {
 
 fn gate_of(section: Value, unusable: &dyn Fn(String) -> Failure) -> Result<Gate, Failure> {
     let section: GateSection =
-        section.try_into().map_err(|error: toml::de::Error| unusable(error.message().to_owned()))?;
+        section.try_into().map_err(|error: toml::de::Error| unusable(settings::in_words(&error)))?;
     let port = port(section.execute, section.webhook_url.as_deref(), section.webhook_repeatable)?
         .ok_or_else(|| unusable("execute = \"webhook\" needs webhook-url".to_owned()))?;
     let age = Duration::from_secs(u64::from(section.proof_age) * 3600);

@@ -140,20 +140,27 @@ pub(crate) fn section(global: &Global, name: &str) -> Result<Option<(Value, Stri
     let path = path.display().to_string();
     match named {
         true => Ok(Some((section, path))),
-        false => Err(CommandError::SettingsFile {
-            path,
-            message: format!(
-                "{name}: a file that was only found in the current folder may not have this section; name the file with \
-                 --config or ASHLAR_CONFIG"
-            ),
-        }
-        .into()),
+        false => Err(must_be_named(path, name).into()),
     }
 }
 
+fn must_be_named(path: String, section: &str) -> CommandError {
+    CommandError::SettingsFile {
+        path,
+        message: format!(
+            "{section}: a file that was only found in the current folder may not have this section; name the file \
+             with --config or ASHLAR_CONFIG"
+        ),
+    }
+}
+
+/// What is wrong with a section, on one line, with the key.
+pub(crate) fn in_words(error: &toml::de::Error) -> String {
+    error.to_string().trim().replace('\n', " ")
+}
+
 fn policy_of(section: Value) -> Result<RouterPolicy, String> {
-    let policy: RouterPolicy =
-        section.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let policy: RouterPolicy = section.try_into().map_err(|error: toml::de::Error| in_words(&error))?;
     policy.check().map_err(|error| error.to_string())?;
     Ok(policy)
 }
@@ -172,6 +179,9 @@ fn apply(mut command: Command, table: &Table, path: &Path, named: bool) -> Resul
             return Err(refused(key, key).into());
         }
         if SECTIONS.contains(&key.as_str()) && value.is_table() {
+            if !named && key != ROUTER {
+                return Err(must_be_named(path.display().to_string(), key).into());
+            }
             continue;
         }
         match (value, command.find_subcommand(key).cloned()) {

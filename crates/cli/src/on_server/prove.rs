@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, remote: &Remote, arguments: Prove) ->
     let counted = tokio::task::spawn_blocking(move || {
         let call = program::read(&called)?;
         let plan = ashlar_cairo::plan(&call.program, &call.arguments, &Limits::default())?;
-        Ok::<_, Failure>((call, plan.resources.steps as u64))
+        Ok::<_, Failure>((call, plan.most_steps()))
     });
     let (call, steps) = counted.await.map_err(|broken| CommandError::Broken(Box::new(broken)))??;
     let program = Program {
@@ -37,7 +37,7 @@ pub(super) async fn run(session: &Session, remote: &Remote, arguments: Prove) ->
         arguments: arguments.called.args.clone(),
         layout: arguments.layout.clone(),
         as_built: arguments.as_built,
-        steps: steps.max(1),
+        steps,
     };
     let wish = wish(&arguments.security);
     let asked =
