@@ -309,8 +309,12 @@ mod tests {
             assert!(section(&named, name).unwrap().is_some(), "{name}");
         }
         assert!(section(&named, ROUTER).unwrap().is_none());
-        let table: Table = "[gate]\nexecute = 'webhook'\n[atlantic]\nhost = 'x'\n".parse().unwrap();
-        apply(CommandLine::command(), &table, &path, false).unwrap();
+        for text in ["[gate]\nexecute = 'webhook'\n", "[atlantic]\nhost = 'x'\n"] {
+            let table: Table = text.parse().unwrap();
+            let refused = apply(CommandLine::command(), &table, &path, false).unwrap_err();
+            assert!(refused.one_line().contains("--config"), "{text}: {}", refused.one_line());
+            apply(CommandLine::command(), &table, &path, true).unwrap();
+        }
     }
 
     #[test]
