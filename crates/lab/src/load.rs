@@ -2,8 +2,8 @@
 //! whether the server's memory stays flat.
 //!
 //! Requests are due at fixed times, whether or not earlier ones were answered, and a latency is counted from when the
-//! request was due: a server that stalls is charged for everything that it kept waiting. One request in five submits a
-//! proposal that nobody sent before; the others read.
+//! request was due: a server that stalls is charged for everything that it kept waiting. One request in five, or in as many
+//! as is said, submits a proposal that nobody sent before; the others read.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,13 +20,13 @@ use ashlar_stone::ProcessMemory;
 
 use crate::{LabError, machine};
 
-const USAGE: &str = "`load --server ADDRESS:PORT [--rate N] [--seconds N] [--flood N] [--process PID]`, with the key in \
-    ASHLAR_KEY";
+const USAGE: &str = "`load --server ADDRESS:PORT [--rate N] [--seconds N] [--submit-every N] [--flood N] \
+    [--process PID]`, with the key in ASHLAR_KEY";
 
 /// Connections, each with a thread: more than requests that are ever under way at once if the server keeps up.
 const CONNECTIONS: usize = 16;
 
-/// One request in so many submits.
+/// One request in so many submits, unless it is said.
 const SUBMITS: usize = 5;
 
 /// How often memory is looked at.
@@ -50,6 +50,8 @@ struct Plan {
     /// Requests a second.
     rate: u64,
     seconds: u64,
+    /// One request in so many submits.
+    submit_every: usize,
     /// Submissions as fast as they go, instead of a steady rate.
     flood: Option<usize>,
     /// The server's process, whose memory is watched.
@@ -62,6 +64,7 @@ impl Plan {
             server: "127.0.0.1:8155".parse().ok()?,
             rate: 100,
             seconds: 60,
+            submit_every: SUBMITS,
             flood: None,
             process: None,
         };
@@ -71,6 +74,7 @@ impl Plan {
                 "--server" => plan.server = value.parse().ok()?,
                 "--rate" => plan.rate = value.parse().ok()?,
                 "--seconds" => plan.seconds = value.parse().ok()?,
+                "--submit-every" => plan.submit_every = value.parse().ok()?,
                 "--flood" => plan.flood = Some(value.parse().ok()?),
                 "--process" => plan.process = Some(value.parse().ok()?),
                 _ => return None,
@@ -79,6 +83,7 @@ impl Plan {
         // A tool for one's own machine, with an end.
         let bounded = (1..=1000).contains(&plan.rate)
             && (1..=7200).contains(&plan.seconds)
+            && plan.submit_every > 0
             && plan.flood.is_none_or(|count| (1..=1_000_000).contains(&count));
         (plan.server.ip().is_loopback() && bounded).then_some(plan)
     }
@@ -140,7 +145,7 @@ fn send(plan: &Plan, key: &str, start: Instant) -> Result<Vec<Sample>, LabError>
                 None => start + Duration::from_micros(1_000_000 * number as u64 / plan.rate),
             };
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let submits = plan.flood.is_some() || number.is_multiple_of(SUBMITS);
+            let submits = plan.flood.is_some() || number.is_multiple_of(plan.submit_every);
             let (kind, answer) = if submits {
                 let body = proposal(nonces.fetch_add(1, Ordering::Relaxed));
                 ("submission", connection.ask("POST", "/api/v1/allocations", &body)?)
@@ -355,6 +360,7 @@ mod tests {
             "--rate 0",
             "--rate 1001",
             "--seconds 7201",
+            "--submit-every 0",
             "--flood 0",
             "--seconds",
             "--speed 1",

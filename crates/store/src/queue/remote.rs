@@ -4,7 +4,7 @@ use super::Lease;
 use crate::{
     Error, JobId, Moment, ProofSource, RemoteState, Store,
     rows::{optional_word, signed, unsigned, word},
-    sql::{FromRow, Row, Transaction, query, query_scalar},
+    sql::{FromRow, Query, Row, Transaction, query, query_scalar},
 };
 use ashlar_fault::Code;
 use serde::Serialize;
@@ -136,21 +136,13 @@ impl Store {
         query_id: &str,
         now: Moment,
     ) -> Result<(), Error> {
-        let fault = |source| self.fault(&lease.job.to_string(), "recording a query", source);
-        let mut transaction = self.write().await?;
-        self.must_hold(&mut transaction, lease).await?;
-        query(
+        let change = query(
             "UPDATE remote_queries SET state = 'accepted', query_id = $1, accepted_at = coalesce(accepted_at, $2)
              WHERE dedup_id = $3 AND job_id = $4",
         )
         .bind(query_id)
-        .bind(now.to_string())
-        .bind(dedup_id)
-        .bind(lease.job.to_string())
-        .execute(&mut transaction)
-        .await
-        .map_err(fault)?;
-        transaction.commit().await.map_err(fault)
+        .bind(now.to_string());
+        self.change_query(lease, dedup_id, change).await
     }
 
     /// Records how a query ended: what it brought, or why it brought nothing.
@@ -165,20 +157,26 @@ impl Store {
         reason: Option<&str>,
         now: Moment,
     ) -> Result<(), Error> {
-        let fault = |source| self.fault(&lease.job.to_string(), "recording a query", source);
-        let mut transaction = self.write().await?;
-        self.must_hold(&mut transaction, lease).await?;
-        query(
+        let change = query(
             "UPDATE remote_queries SET state = $1, reason = $2, concluded_at = $3 WHERE dedup_id = $4 AND job_id = $5",
         )
         .bind(state.word())
         .bind(reason)
-        .bind(now.to_string())
-        .bind(dedup_id)
-        .bind(lease.job.to_string())
-        .execute(&mut transaction)
-        .await
-        .map_err(fault)?;
+        .bind(now.to_string());
+        self.change_query(lease, dedup_id, change).await
+    }
+
+    /// Carries out `change`, whose last two places are the query's and the job's ids, if the lease still holds.
+    async fn change_query(&self, lease: &Lease, dedup_id: &str, change: Query) -> Result<(), Error> {
+        let fault = |source| self.fault(&lease.job.to_string(), "recording a query", source);
+        let mut transaction = self.write().await?;
+        self.must_hold(&mut transaction, lease).await?;
+        change
+            .bind(dedup_id)
+            .bind(lease.job.to_string())
+            .execute(&mut transaction)
+            .await
+            .map_err(fault)?;
         transaction.commit().await.map_err(fault)
     }
 
