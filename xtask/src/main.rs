@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `texts` | the checks that compile nothing: dependency direction, error pages, file sizes, words |
 //! | `check` | `texts`, formatting, lints |
-//! | `test` | all tests of the workspace |
+//! | `test` | all tests of the workspace that need nothing but this repository |
+//! | `test-long` | what `test` leaves out: the records and the queue on a PostgreSQL server too, kills at every fail point, more steps, more forgeries |
 //! | `bench` | builds the release programs and measures whole proofs |
 //! | `edges` | proves and verifies runs at the edges of every layout; see `docs/reference-proofs.md` |
 //! | `bench growth` | measures runs that are twice as long each time; see `docs/performance.md` |
@@ -32,7 +33,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | bench kernels | \
+const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | test-long | bench kernels | \
     bench growth --layout NAME --from LOG2_STEPS --to LOG2_STEPS | bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
     mutants [PACKAGE…] [--only=TEXT] | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         (Some("texts"), []) => texts(&root),
         (Some("check"), []) => check(&root),
         (Some("test"), more) => test(&root, more),
+        (Some("test-long"), []) => test_long(&root),
         (Some("bench"), [kernels]) if kernels == "kernels" => bench_kernels(&root),
         (Some("bench"), more) => bench(&root, more),
         (Some("edges"), layouts) => edges(&root, layouts),
@@ -84,7 +86,19 @@ fn texts(root: &Path) -> Result<(), Vec<String>> {
 /// Every check that needs no test run. All of them run even if an early one fails: one round shows everything.
 fn check(root: &Path) -> Result<(), Vec<String>> {
     let mut findings = texts(root).err().unwrap_or_default();
-    let lints = ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    let every_feature = format!("{LONG_FEATURES},ashlar/postgres");
+    let lints = [
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        &every_feature,
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
     let compiled = conclude(&[
         ("formatting", cargo(root, &["fmt", "--all", "--", "--check"]).err().into_iter().collect()),
         ("lints", cargo(root, &lints).err().into_iter().collect()),
@@ -112,6 +126,32 @@ fn test(root: &Path, more: &[String]) -> Result<(), Vec<String>> {
     cargo(root, &arguments).map_err(|error| vec![error])
 }
 
+/// The features of tests that a newcomer's build has no need of: the driver of PostgreSQL, and places at which tests end
+/// the process.
+const LONG_FEATURES: &str = "ashlar-store/postgres,ashlar-engine/postgres,ashlar-engine/fail-points";
+
+/// What [`test`] leaves out, because it would make a newcomer wait.
+fn test_long(root: &Path) -> Result<(), Vec<String>> {
+    let long = [("ASHLAR_TESTS", "long")];
+    let databases = ["test", "--release", "--package", "ashlar-store", "--package", "ashlar-engine"];
+    let command_line = ["test", "--release", "--package", "ashlar"];
+    let forgeries = [
+        "test",
+        "--release",
+        "--package",
+        "ashlar-cpu-air",
+        "--test",
+        "forgeries",
+        "violations_in_everything",
+    ];
+    let features = ["--features", LONG_FEATURES, "--test", "all"];
+    let features_of_one = ["--features", "postgres", "--test", "all", "database::"];
+    cargo_with(root, &[databases.as_slice(), &features].concat(), &long)
+        .and_then(|()| cargo_with(root, &[command_line.as_slice(), &features_of_one].concat(), &long))
+        .and_then(|()| cargo_with(root, &forgeries, &long))
+        .map_err(|error| vec![error])
+}
+
 /// Whole proofs of runs at the edges of layouts, of all of them unless some are named.
 fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
     let chosen = if layouts.is_empty() { "all".to_owned() } else { layouts.join(",") };
@@ -124,8 +164,8 @@ fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
 
 /// A hundred proposals at once through the hybrid policy; see `docs/service.md`.
 fn hybrid(root: &Path) -> Result<(), Vec<String>> {
-    let test = ["test", "--release", "--package", "ashlar", "--test", "hybrid"];
-    let flags = ["proposals_at_once", "--", "--nocapture"];
+    let test = ["test", "--release", "--package", "ashlar", "--test", "all"];
+    let flags = ["hybrid::proposals_at_once", "--", "--nocapture"];
     cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_HYBRID", "100")])
         .map_err(|error| vec![error])
 }

@@ -1,7 +1,4 @@
 //! The main job, end to end: a proposal, its proof, its record, the gate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     fs,
@@ -10,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{ashlar, example, files, json, run, status, stderr, stdout};
+use crate::support::{ashlar, example, files, json, run, status, stderr, stdout};
 
 fn artefacts(folder: &Path) -> usize {
     files(&folder.join("ashlar-data/artefacts")).len()

@@ -1,13 +1,10 @@
 //! `ashlar atlantic`: the contract check and a look at a query, as whole commands.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{fs, sync::Arc, time::Duration};
 
+use crate::support::{ashlar, json, run, status, stderr, stdout};
 use ashlar_atlantic::{Address, ApiKey, Attachment, Client, Form, JobSize, Settings, ZIP};
 use ashlar_atlantic_mock::{FakeClock, Mock, Script};
-use support::{ashlar, json, run, status, stderr, stdout};
 
 const KEY: &str = "0123-the-account-s-key-4567";
 

@@ -1,11 +1,8 @@
 //! What commands print and how they end, where nothing is proven.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{fs, process::Command};
 
-use support::{
+use crate::support::{
     ashlar, echo_program, example, fixture, json, repository, run, status, stderr, stdout, transcript,
 };
 

@@ -1,17 +1,13 @@
 //! Records on a PostgreSQL server, as a person sets them up; and addresses that hold a password, which nobody else may
 //! see.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{process::Stdio, time::Duration};
 
+use crate::support::{ashlar, example, run, status, stderr, stdout};
 use ashlar_engine::{Circumstances, Engine, Requirements, Settings, Submission, Task};
 use ashlar_postgres_cluster::Cluster;
 use ashlar_risk::parse_proposals;
 use ashlar_store::{Database, JobId, ProofStatus, Store};
-use support::{ashlar, example, run, status, stderr, stdout};
 
 const SECRET: &str = "hunter2";
 

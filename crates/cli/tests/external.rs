@@ -1,7 +1,4 @@
 //! Another prover as an engine, and jobs that are cancelled and done over.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     fs,
@@ -10,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{ashlar, drop_in_prover, echo_program, files, jobs, json, run, script, status, stderr, stdout};
+use crate::support::{
+    ashlar, drop_in_prover, echo_program, files, jobs, json, run, script, status, stderr, stdout,
+};
 
 fn prove_with(folder: &Path, prover: &Path, flags: &[&str]) -> Output {
     let program = echo_program(folder);

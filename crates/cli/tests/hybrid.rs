@@ -3,10 +3,6 @@
 //! paid twice.
 //!
 //! `ASHLAR_HYBRID=100` makes it 100 proposals instead of 8; the figures are printed.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{ashlar, example, json, run, status, stderr};
 use ashlar_atlantic_mock::{Endpoint, FakeClock, FastClock, Fault, Mock, Script, Submission as Posted, When};
 use ashlar_cpu_air::{layout, statement::StoneVersion};
 use ashlar_engine::{
@@ -29,7 +26,6 @@ use ashlar_stone::{
     HashChoice, Optimize, Policy, ProveOptions, Rates, SelfVerification, Target, Wish, choose, prove,
 };
 use ashlar_store::{DEFAULT_BITS, Job, JobId, Moment, ProofSource, ProofStatus, RemoteState, Store};
-use support::{ashlar, example, json, run, status, stderr};
 
 /// Longer than anything here takes, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -248,7 +244,7 @@ fn proposals_at_once_through_a_service_that_fails_half_of_its_calls_are_all_veri
     }
     let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), stderr(&done));
     assert!(!told.contains(KEY));
-    for file in support::files(folder.path()) {
+    for file in crate::support::files(folder.path()) {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", file.display());
     }

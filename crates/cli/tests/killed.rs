@@ -1,8 +1,4 @@
 //! A process that is killed at any point of a job: what is left is no proof, or a whole one, and the next run goes on.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -10,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use support::{ashlar, echo_program, example, files, json, run, status, stderr, stdout};
+use crate::support::{ashlar, echo_program, example, files, json, run, status, stderr, stdout};
 
 /// Starts a command, and kills it when it has written so many lines; returns how many it wrote, and whether it ended by
 /// itself, well.

@@ -1,9 +1,5 @@
 //! Jobs that wait for a worker: what workers, cancels, kills and hostile programs make of them. The proofs are real, the
 //! processes too.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     path::{Path, PathBuf},
@@ -11,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{ashlar, drop_in_prover, echo_program, example, json, run, status, stderr};
 use ashlar_engine::{Circumstances, Engine, ProgramTask, Requirements, Settings, Submission, Task};
 use ashlar_risk::{Proposal, parse_proposals};
 use ashlar_store::{Attempt, FailureKind, Job, JobId, ProofSource, ProofStatus, Store};
-use support::{ashlar, drop_in_prover, echo_program, example, json, run, status, stderr};
 
 /// Longer than anything here takes, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -126,7 +122,7 @@ fn a_worker_proves_what_waits_and_the_record_says_who_and_why() {
     let route = events.iter().find(|event| event.event == "route").unwrap();
     assert!(route.detail["reason"].as_str().unwrap().contains("stone_local"), "{}", route.detail);
     // The gate takes what a worker made like any other proof.
-    let proof = support::files(&data(folder.path()).join("artefacts"));
+    let proof = crate::support::files(&data(folder.path()).join("artefacts"));
     assert_eq!(status(&run(folder.path(), &["verify", &proof[0].display().to_string()])), 0);
 }
 

@@ -1,8 +1,4 @@
 //! Verbs that a server does: the server is a process of this program, with a worker and real proofs.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -10,7 +6,7 @@ use std::{
     process::{Child, Output, Stdio},
 };
 
-use support::{ashlar, echo_program, example, json, run, status, stderr, stdout};
+use crate::support::{ashlar, echo_program, example, json, run, status, stderr, stdout};
 
 /// A server with a worker over a folder, and a key for it. It ends with the value.
 struct Served {

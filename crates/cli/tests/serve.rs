@@ -1,8 +1,4 @@
 //! `ashlar serve` as a process: where it listens, and how it ends.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -11,7 +7,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use support::{ashlar, run, status, stderr};
+use crate::support::{ashlar, run, status, stderr};
 
 /// A server on a free port, and its address.
 fn served(folder: &Path) -> (Child, String) {

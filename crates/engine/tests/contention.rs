@@ -1,8 +1,5 @@
 //! Many at once, on both databases: submissions, claims, ends, cancels and sweeps that meet, and a reader of the log who
 //! must not miss anything. What the model test shows of one after the other holds of all together.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Kind, Records};
 use ashlar_fault::Code;
 use ashlar_store::{
     AttemptEnd, Claimant, Claimed, Commitment, ContentHash, DayBudget, Error, FailureKind, JobId, Lane,
@@ -20,7 +18,6 @@ use ashlar_store::{
     Store, SubmissionKey, Submitted,
 };
 use serde_json::json;
-use support::{Kind, Records};
 use tokio::task::JoinSet;
 
 const LOST: Code = Code(8216);
@@ -94,6 +91,7 @@ macro_rules! on_both {
         mod sqlite {
             $(#[test] fn $name() { super::on(super::Kind::Sqlite, super::$name) })*
         }
+        #[cfg(feature = "postgres")]
         mod postgresql {
             $(#[test] fn $name() { super::on(super::Kind::Postgres, super::$name) })*
         }
@@ -184,7 +182,7 @@ async fn many_claimants_take_every_job_once_and_none_waits_for_another(records: 
 }
 
 async fn a_proposal_that_many_send_at_once_is_one_allocation(records: &Records) {
-    let proposal = &support::proposals(7..8)[0];
+    let proposal = &crate::support::proposals(7..8)[0];
     let decision = ashlar_risk::decide(proposal).unwrap();
     let new = NewAllocation {
         proposal: ashlar_risk::proposal_to_json(proposal),
@@ -335,7 +333,7 @@ async fn end(store: &Store, claimed: &Claimed, way: u64) -> Result<bool, Error> 
         1 => store.end_attempt(lease, &AttemptEnd::Released, None, now).await.map(|_| false),
         _ => {
             store.advance_held(lease, ProofStatus::Verifying, now).await?;
-            store.conclude_held(lease, &support::verified(), b"proof", None, now).await.map(|_| true)
+            store.conclude_held(lease, &crate::support::verified(), b"proof", None, now).await.map(|_| true)
         }
     }
 }

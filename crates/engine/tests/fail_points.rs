@@ -1,11 +1,6 @@
 //! A process is killed at every place where it has written something or is about to: of a submission, a claim, a renewal,
 //! a step, a proof, an end, a sweep and a request to cancel, before and after it is committed, on both databases. Whoever
 //! comes next finds nothing lost and nothing twice.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-mod workers;
 
 use std::{
     ffi::OsStr,
@@ -14,14 +9,14 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Kind, Records};
+use crate::workers::{
+    PATIENCE, block_on, children_of, job, myself, request, start_worker, submit, wait_until, with,
+    work_until_idle,
+};
 use ashlar_store::{
     Claimant, ContentHash, FAIL_AT, FAIL_MARK, FAIL_POINTS, JobId, Lane, Moment, NewSubmission, ProofStatus,
     SubmissionKey, Submitted,
-};
-use support::{Kind, Records};
-use workers::{
-    PATIENCE, block_on, children_of, job, myself, request, start_worker, submit, wait_until, with,
-    work_until_idle,
 };
 
 /// What a process that is neither worker nor child is to do.
@@ -45,7 +40,7 @@ fn somebody_on_an_errand() {
 }
 
 fn send(records: &Records, errand: &str, variables: &[(&str, &OsStr)]) -> Child {
-    let (program, arguments) = myself("somebody_on_an_errand");
+    let (program, arguments) = myself("fail_points::somebody_on_an_errand");
     let mut command = Command::new(program);
     command.args(arguments).envs(records.environment()).envs(variables.iter().copied()).env(ERRAND, errand);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -168,6 +163,7 @@ fn a_kill_at_any_point_loses_nothing_in_sqlite() {
     kill_at_every_point(Kind::Sqlite);
 }
 
+#[cfg(feature = "postgres")]
 #[test]
 fn a_kill_at_any_point_loses_nothing_in_postgresql() {
     kill_at_every_point(Kind::Postgres);

@@ -1,8 +1,5 @@
 //! Proven allocations of the queue at the gate: brought there by whoever works, executed once, whatever dies in between. The
 //! proof is real, and so is the gate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     sync::{
@@ -13,13 +10,13 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{folder, proofs::proof_of, proposals, submission, verified};
 use ashlar_engine::{Engine, Gate, ManualClock, Settings, Worker, WorkerSettings};
 use ashlar_store::{
     Allocation, AllocationStatus, Claimant, DryRun, ExecutionPort, Failure, GatePolicy, JobId, Lane, Moment,
     Order, ProofStatus, Store,
 };
 use serde_json::{Value, json};
-use support::{folder, proofs::proof_of, proposals, submission, verified};
 use tempfile::TempDir;
 use tokio::sync::watch;
 

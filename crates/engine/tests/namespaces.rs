@@ -2,11 +2,6 @@
 //! its own, with nothing but a cable to the server's. Work is shared; one worker is killed, and nothing is lost.
 //!
 //! It takes the rights to make namespaces; without them, or without PostgreSQL, the test says that it was skipped.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-mod workers;
 
 use std::{
     collections::BTreeSet,
@@ -14,10 +9,10 @@ use std::{
     process::Command,
 };
 
+use crate::support::Records;
+use crate::workers::{PATIENCE, attempts, children_of, job, start_worker_within, submit, wait_until, with};
 use ashlar_postgres_cluster::Cluster;
 use ashlar_store::{JobId, ProofStatus};
-use support::Records;
-use workers::{PATIENCE, attempts, children_of, job, start_worker_within, submit, wait_until, with};
 
 /// The server's address, in a network that no cable leaves.
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 213, 7, 1);

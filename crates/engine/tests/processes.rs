@@ -2,20 +2,15 @@
 //! databases.
 //!
 //! `ASHLAR_KILLS` sets how many are killed on each; 20 unless it is given, besides those of the fail points.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-mod workers;
 
 use std::time::Duration;
 
-use ashlar_postgres_cluster::Cluster;
-use ashlar_store::{FailureKind, Moment, ProofStatus};
-use support::{Kind, Records};
-use workers::{
+use crate::support::{Kind, Records};
+use crate::workers::{
     PATIENCE, attempts, children_of, job, kill, start_worker, submit, wait_until, with, work_until_idle,
 };
+use ashlar_postgres_cluster::Cluster;
+use ashlar_store::{FailureKind, Moment, ProofStatus};
 
 /// Everything here is the same on both databases.
 macro_rules! on_both {
@@ -23,6 +18,7 @@ macro_rules! on_both {
         mod sqlite {
             $(#[test] fn $name() { super::run(super::Kind::Sqlite, super::$name) })*
         }
+        #[cfg(feature = "postgres")]
         mod postgresql {
             $(#[test] fn $name() { super::run(super::Kind::Postgres, super::$name) })*
         }

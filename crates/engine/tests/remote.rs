@@ -1,8 +1,5 @@
 //! Attempts with the managed service: paid once, whatever happens, and believed for a proof only. The service is a mock that
 //! misbehaves; the proofs are real.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     sync::{
@@ -12,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{folder, proofs::proof_of, proposals, submission};
 use ashlar_atlantic::{Address, ApiKey, Client, Polling, Settings as ClientSettings};
 use ashlar_atlantic_mock::{Endpoint, FakeClock, Fault, Mock, Script, Submission as Posted, When};
 use ashlar_engine::{
@@ -26,7 +24,6 @@ use ashlar_store::{
     Next, ProofSource, ProofStatus, RemoteState, Store,
 };
 use serde_json::json;
-use support::{folder, proofs::proof_of, proposals, submission};
 use tempfile::TempDir;
 
 /// Proofs of two proposals.

@@ -1,10 +1,8 @@
 //! What a server calls: one request is one job, refusals are typed and leave nothing behind, and predictions hold.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{folder, proposals, seconds, submission};
 use ashlar_engine::{
     AtlanticTerms, Circumstances, Engine, EngineError, Environment, ManualClock, ProgramTask, RouterPolicy,
     RunSize, Settings, Submission, Task, Unable, Verdict, Worker, WorkerSettings,
@@ -12,7 +10,6 @@ use ashlar_engine::{
 use ashlar_fault::{Code, Fault as _};
 use ashlar_risk::{Proposal, run_model};
 use ashlar_store::{AttemptEnd, Claimant, FailureKind, Lane, Moment, Next, ProofSource, ProofStatus, Store};
-use support::{folder, proposals, seconds, submission};
 use tempfile::TempDir;
 
 struct House {
@@ -203,7 +200,11 @@ async fn a_backend_that_keeps_failing_is_left_alone_until_its_time_is_over() {
     let claimed = engine.store().claim_work(&claimant(), engine.now()).await.unwrap().unwrap();
     let lease = &claimed.lease;
     engine.store().advance_held(lease, ProofStatus::Verifying, engine.now()).await.unwrap();
-    engine.store().conclude_held(lease, &support::verified(), b"proof", None, engine.now()).await.unwrap();
+    engine
+        .store()
+        .conclude_held(lease, &crate::support::verified(), b"proof", None, engine.now())
+        .await
+        .unwrap();
     assert_eq!(engine.backends().await.unwrap()[0].failures, 0);
 }
 

@@ -1,6 +1,11 @@
 //! The Cairo program against the Rust reference, on thousands of proposals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
 use ashlar_field::Felt;
 use ashlar_risk::{Constraints, Proposal, Row, Verdict, decide, output_record, parse_output, run_model};
 
@@ -124,22 +129,34 @@ impl Random {
 
 #[test]
 fn rust_and_cairo_agree_on_ten_thousand_proposals_and_every_verdict() {
-    let mut random = Random(2026);
-    let mut hits = [0u64; 7];
-    let mut total = 0;
-    while total < 10_240 {
-        let proposals: Vec<Proposal> = (0..256).map(|i| random.proposal(total + i)).collect();
-        // `run_model` compares the whole output with the reference, element by element.
-        let run = run_model(&proposals).unwrap();
-        let records = parse_output(&run.run.output).unwrap();
-        assert_eq!(records.len(), proposals.len());
-        for (record, proposal) in records.iter().zip(&proposals) {
-            assert_eq!(record.proposal, *proposal);
-            hits[record.decision.verdict.number() as usize] += 1;
+    const BATCHES: u64 = 40;
+    const BATCH: u64 = 256;
+    let next = AtomicU64::new(0);
+    let hits: [AtomicU64; 7] = Default::default();
+    let work = || {
+        loop {
+            let batch = next.fetch_add(1, Ordering::Relaxed);
+            if batch >= BATCHES {
+                return;
+            }
+            let mut random = Random(2026 + batch);
+            let proposals: Vec<Proposal> = (0..BATCH).map(|i| random.proposal(batch * BATCH + i)).collect();
+            // `run_model` compares the whole output with the reference, element by element.
+            let run = run_model(&proposals).unwrap();
+            let records = parse_output(&run.run.output).unwrap();
+            assert_eq!(records.len(), proposals.len());
+            for (record, proposal) in records.iter().zip(&proposals) {
+                assert_eq!(record.proposal, *proposal);
+                hits[record.decision.verdict.number() as usize].fetch_add(1, Ordering::Relaxed);
+            }
         }
-        total += proposals.len() as u64;
-    }
-    println!("{total} proposals, by verdict: {hits:?}");
+    };
+    thread::scope(|scope| {
+        (0..thread::available_parallelism().map_or(1, usize::from)).for_each(|_| drop(scope.spawn(work)))
+    });
+    let hits = hits.map(AtomicU64::into_inner);
+    assert_eq!(hits.iter().sum::<u64>(), BATCHES * BATCH);
+    println!("{} proposals, by verdict: {hits:?}", BATCHES * BATCH);
     for (verdict, count) in Verdict::ALL.into_iter().zip(hits) {
         assert!(count >= 100, "{verdict} was hit {count} times");
     }

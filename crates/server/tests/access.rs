@@ -1,5 +1,4 @@
 //! Who gets in, how fast, how large and how often.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -7,8 +6,7 @@ use ashlar_server::{RateLimit, Secret, Server, ServerError, ServerSettings};
 use ashlar_store::{KeyReach, KeyScope};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-mod support;
-use support::{proposal, served, served_closed, served_open, served_with};
+use crate::support::{proposal, served, served_closed, served_open, served_with};
 
 #[tokio::test]
 async fn without_a_key_nothing_but_health_and_the_document_is_told() {

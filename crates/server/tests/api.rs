@@ -1,11 +1,9 @@
 //! Every route over TCP, and what it refuses.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_store::{ArtefactKind, ContentHash, JobId, KeyReach, KeyScope, ProofStatus};
 use serde_json::{Value, json};
 
-mod support;
-use support::{proposal, served, served_closed, served_open, served_with};
+use crate::support::{proposal, served, served_closed, served_open, served_with};
 
 #[tokio::test]
 async fn a_proposal_becomes_a_job_an_allocation_and_events() {
@@ -189,7 +187,7 @@ async fn an_artefact_is_sent_by_its_hash_with_an_etag() {
 }
 
 /// Names content in the records, as the end of a job does.
-async fn name_artefact(served: &support::Served, hash: ContentHash, size: usize) {
+async fn name_artefact(served: &crate::support::Served, hash: ContentHash, size: usize) {
     let job = served.post_json("/api/v1/allocations", &[], &proposal(77)).await.json()["job"]
         .as_str()
         .unwrap()

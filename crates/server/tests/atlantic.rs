@@ -1,6 +1,5 @@
 //! The endpoint that speaks like Atlantic: our own client of the service works with it, and so do requests as clients of
 //! the service send them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -16,8 +15,7 @@ use atlantic::{
 };
 use serde_json::json;
 
-mod support;
-use support::{Served, proposal, served, served_closed, served_open};
+use crate::support::{Served, proposal, served, served_closed, served_open};
 
 /// Our client with a key, on a thread of its own: its calls block.
 async fn with_client<T: Send + 'static>(
@@ -402,9 +400,11 @@ async fn an_upload_without_end_is_refused_while_it_arrives() {
 
 #[tokio::test]
 async fn a_full_queue_says_when_to_come_again() {
-    let served =
-        support::served_with(|settings| settings.open_on_loopback = true, |engine| engine.queue_limit = 1)
-            .await;
+    let served = crate::support::served_with(
+        |settings| settings.open_on_loopback = true,
+        |engine| engine.queue_limit = 1,
+    )
+    .await;
     let post = async || {
         let (content_type, body) = curl_form(&[("declaredJobSize", "XS")], &[PROGRAM]);
         served.request("POST", "/atlantic-query", &[("content-type", content_type.as_str())], &body).await

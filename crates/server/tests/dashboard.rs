@@ -1,10 +1,8 @@
 //! The pages over TCP: what they show, what they refuse, and that nobody's text becomes markup.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_store::{JobId, KeyReach, KeyScope, ProofStatus};
 
-mod support;
-use support::{Served, proposal, served, served_closed};
+use crate::support::{Served, proposal, served, served_closed};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 

@@ -1,12 +1,10 @@
 //! The OpenAPI document is what the server does: every operation is there, and every answer has a status and a form that
 //! the document names.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_store::{JobId, Lane, Moment, WorkerState};
 use serde_json::{Value, json};
 
-mod support;
-use support::{Reply, Served, proposal, served};
+use crate::support::{Reply, Served, proposal, served};
 
 /// Whether a value has the form of a schema; the first place where it has not.
 fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {

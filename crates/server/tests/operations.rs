@@ -1,5 +1,4 @@
 //! What operators rely on: the board and the page of figures name what is there, and a backup can be restored.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
@@ -9,8 +8,7 @@ use ashlar_store::{
 };
 use serde_json::{Value, json};
 
-mod support;
-use support::{Served, proposal, served_closed, served_open, served_over};
+use crate::support::{Served, proposal, served_closed, served_open, served_over};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 

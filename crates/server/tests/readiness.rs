@@ -1,16 +1,13 @@
 //! Whether the server says that it takes work only as long as it does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{Served, served_by};
 use ashlar_engine::{
     Circumstances, Engine, ManualClock, ProgramTask, Requirements, Settings, Submission, Task, Worker,
     WorkerSettings,
 };
 use ashlar_store::{Lane, Moment, Store};
-use support::{Served, served_by};
 use tokio::sync::watch;
 
 /// A server and an engine by a clock that stands still.

@@ -1,5 +1,4 @@
 //! Spans of jobs arrive at a collector, whole and once, also if it was away.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,8 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-mod support;
-use support::{proposal, served_open};
+use crate::support::{proposal, served_open};
 
 /// Reads one request of a listener and answers it; its first line and its body.
 async fn one(listener: &TcpListener, status: &str) -> (String, Value) {

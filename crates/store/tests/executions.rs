@@ -1,7 +1,4 @@
 //! An admitted allocation executes once: through crashes, lost answers, and several processes at the gate.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,6 +11,8 @@ use std::{
     },
 };
 
+use crate::databases::{Outsider, Records, on_both};
+use crate::support::{ACCEPTED, accepted, record, store};
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_risk::Proposal;
 use ashlar_store::{
@@ -21,9 +20,6 @@ use ashlar_store::{
     Passage, Refusal, Store, Webhook,
 };
 use serde_json::{Value, json};
-mod databases;
-use databases::{Outsider, Records, on_both};
-use support::{ACCEPTED, accepted, record, store};
 
 on_both!(
     an_executed_proposal_is_a_replay_ever_after,
@@ -296,7 +292,7 @@ async fn a_process_that_dies_between_intent_and_outcome_is_noticed_and_nothing_e
     let died = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "a_process_that_dies_between_intent_and_outcome_is_noticed_and_nothing_executes_twice",
+            "executions::a_process_that_dies_between_intent_and_outcome_is_noticed_and_nothing_executes_twice",
         ])
         .env(DOOMED, folder.path())
         .output()

@@ -1,10 +1,10 @@
 //! The gate: one test for each way in which it must stay shut, with real proofs of the real program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use crate::support::{
+    ACCEPTED, REJECTED, accepted, outsider, proposal, record, record_proof, rejected, run_sql, store,
+};
 use ashlar_field::Felt;
 use ashlar_risk::{Proposal, decide};
 use ashlar_stone::{
@@ -14,9 +14,6 @@ use ashlar_stone::{
 use ashlar_store::{
     AllocationStatus, ContentHash, DEFAULT_AGE, DEFAULT_BITS, DryRun, Error, Evidence, EvidenceKind,
     GateError, GatePolicy, Moment, PaddedFelt, Passage, Refusal, Store, examine,
-};
-use support::{
-    ACCEPTED, REJECTED, accepted, outsider, proposal, record, record_proof, rejected, run_sql, store,
 };
 
 async fn rehearse(store: &Store, proposal: &Proposal, evidence: &Evidence) -> Result<Passage, GateError> {
@@ -331,7 +328,7 @@ async fn one_proof_of_two_proposals_opens_for_the_one_it_accepts_and_for_no_othe
     for proposal in &proposals {
         record(&store, proposal).await;
     }
-    let evidence = consistent(support::proof_of_batch(&proposals[..2]));
+    let evidence = consistent(crate::support::proof_of_batch(&proposals[..2]));
     let policy = GatePolicy::default();
     let outcomes = store.pass_gate_together(&proposals, Some(&evidence), &policy, Arc::new(DryRun)).await;
     let [opened, shut, other] = <[_; 3]>::try_from(outcomes).unwrap();

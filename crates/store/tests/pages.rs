@@ -1,15 +1,12 @@
 //! Long lists, a page at a time, and what a key reaches.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use ashlar_store::{
     AllocationFilter, ContentHash, Error, JobFilter, JobId, KeyReach, KeyScope, NewApiKey, NewJob,
     ProofSource, ProofStatus, Purpose, Store,
 };
 
-mod databases;
-mod support;
-use databases::{Records, on_both};
-use support::{accepted, proposal, record, record_proof};
+use crate::databases::{Records, on_both};
+use crate::support::{accepted, proposal, record, record_proof};
 
 on_both!(
     pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive,

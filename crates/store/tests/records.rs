@@ -1,10 +1,8 @@
 //! The records keep their rules, whatever program writes to them, on both databases.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod databases;
 
 use std::{fs, sync::Arc, time::Duration};
 
+use crate::databases::{Records, on_both};
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_store::{
@@ -12,7 +10,6 @@ use ashlar_store::{
     NewJob, NewSettlement, ProofSource, ProofStatus, Purpose, SettlementId, SettlementState, SettlementStep,
     Store, VerifiedProof,
 };
-use databases::{Records, on_both};
 use serde_json::json;
 
 on_both!(

@@ -1,7 +1,5 @@
 //! Whole commands, as a person or a script runs them.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

@@ -1,7 +1,5 @@
 //! What the tests of the queue share: records in memory or on a server, requests, and a proof that nobody reads.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -28,6 +26,7 @@ pub(crate) fn folder() -> TempDir {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
+    #[cfg(feature = "postgres")]
     Postgres,
 }
 
@@ -49,6 +48,7 @@ impl Records {
     pub(crate) fn new(kind: Kind) -> Option<Records> {
         Some(match kind {
             Kind::Sqlite => Records::at("sqlite".to_owned()),
+            #[cfg(feature = "postgres")]
             Kind::Postgres => Records::at(Cluster::shared()?.fresh_database().unwrap()),
         })
     }
@@ -60,6 +60,7 @@ impl Records {
     }
 
     /// The same artefacts, and the same database by another address.
+    #[cfg(feature = "postgres")]
     pub(crate) fn elsewhere(&self, address: String) -> Records {
         Records { path: self.path.clone(), address, _folder: None }
     }
@@ -75,6 +76,7 @@ impl Records {
         [(FOLDER, self.path.clone().into_os_string()), (ADDRESS, self.address.clone().into())]
     }
 
+    #[cfg(feature = "fail-points")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

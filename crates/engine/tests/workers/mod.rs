@@ -1,8 +1,6 @@
 //! Workers and their children as processes that a test can kill. The children are the test program itself: they do
 //! everything that the real ones do but prove.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,

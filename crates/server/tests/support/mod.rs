@@ -1,7 +1,5 @@
 //! A server on a free port, and a client that sends what it is told, well-formed or not.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},

@@ -171,12 +171,7 @@ impl Store {
         let fault = |source| self.fault(&lease.job.to_string(), "recording a query", source);
         let mut transaction = self.write().await?;
         self.must_hold(&mut transaction, lease).await?;
-        change
-            .bind(dedup_id)
-            .bind(lease.job.to_string())
-            .execute(&mut transaction)
-            .await
-            .map_err(fault)?;
+        change.bind(dedup_id).bind(lease.job.to_string()).execute(&mut transaction).await.map_err(fault)?;
         transaction.commit().await.map_err(fault)
     }
 

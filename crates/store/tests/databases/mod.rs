@@ -1,8 +1,6 @@
 //! The same tests on both databases: records that a test has for itself, and a second program with the database open,
 //! which knows none of our types.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::path::Path;
 
 use ashlar_postgres_cluster::Cluster;
@@ -96,6 +94,7 @@ macro_rules! on_both {
         mod sqlite {
             $(#[test] fn $name() { crate::databases::on(crate::databases::Kind::Sqlite, super::$name) })*
         }
+        #[cfg(feature = "postgres")]
         mod postgresql {
             $(#[test] fn $name() { crate::databases::on(crate::databases::Kind::Postgres, super::$name) })*
         }

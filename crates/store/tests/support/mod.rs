@@ -1,7 +1,5 @@
 //! Proposals, and real proofs of them, made once a test program.
 
-#![allow(dead_code, reason = "every test program uses a part")]
-
 use std::{path::Path, sync::LazyLock};
 
 use ashlar_cpu_air::statement::StoneVersion;

@@ -1,0 +1,20 @@
+//! All tests of whole commands, but the browser's, as one program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod allocate;
+mod atlantic;
+mod commands;
+#[cfg(all(unix, feature = "postgres"))]
+mod database;
+mod external;
+#[cfg(unix)]
+mod hybrid;
+#[cfg(unix)]
+mod killed;
+#[cfg(unix)]
+mod queue;
+#[cfg(unix)]
+mod remote;
+#[cfg(unix)]
+mod serve;
+mod support;

@@ -1,0 +1,9 @@
+//! All tests of the records as one program: each program would compile the futures of the records anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod databases;
+mod executions;
+mod gate;
+mod pages;
+mod records;
+mod support;
