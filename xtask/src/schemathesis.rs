@@ -69,6 +69,9 @@ fn against_a_server(root: &Path, more: &[String]) -> Result<(), String> {
     let mut tester = Command::new(tester);
     tester.current_dir(&folder).env("ASHLAR_KEY", key.trim()).arg("--config-file").arg(&settings);
     tester.arg("run").arg(format!("{address}api/v1/openapi.json"));
+    // That what the schema allows is accepted cannot be asked: no schema says that a deadline is in the future, or that a
+    // body is a program.
+    tester.args(["--exclude-checks", "positive_data_acceptance"]);
     if !more.iter().any(|word| word == "--max-examples" || word == "-n") {
         tester.args(["--max-examples", EXAMPLES]);
     }

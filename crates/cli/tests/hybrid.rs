@@ -6,15 +6,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    io::{Read as _, Write as _},
+    path::Path,
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crate::support::{ashlar, example, json, run, status, stderr};
+use crate::support::{Served, ashlar, example, json, run, status, stderr, wait_for, with_engine};
 use ashlar_atlantic_mock::{Endpoint, FakeClock, FastClock, Fault, Mock, Script, Submission as Posted, When};
 use ashlar_cpu_air::{layout, statement::StoneVersion};
 use ashlar_engine::{
@@ -25,33 +24,19 @@ use ashlar_risk::{Proposal, parse_proposals, run_model};
 use ashlar_stone::{
     HashChoice, Optimize, Policy, ProveOptions, Rates, SelfVerification, Target, Wish, choose, prove,
 };
-use ashlar_store::{DEFAULT_BITS, Job, JobId, Moment, ProofSource, ProofStatus, RemoteState, Store};
-
-/// Longer than anything here takes, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(120);
+use ashlar_store::{DEFAULT_BITS, Job, JobId, Moment, ProofSource, ProofStatus, RemoteState};
 
 /// The account's key. It must be in no file and in nothing that is said.
 const KEY: &str = "hybrid-0123456789-secret";
 
-fn data(folder: &Path) -> PathBuf {
-    folder.join("ashlar-data")
-}
-
-/// Something that is done with the records; nothing stays open between two of them.
+/// Something that is done with the records, with the hybrid policy.
 fn with<T>(folder: &Path, act: impl AsyncFnOnce(&Engine) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = Store::open(&data(folder)).await.unwrap();
-        let settings = Settings {
-            policy: RouterPolicy { environment: Environment::Sepolia, ..policy() },
-            atlantic: Some(AtlanticTerms::usual().unwrap()),
-            ..Settings::default()
-        };
-        let engine = Engine::open(store.clone(), settings).unwrap();
-        let done = act(&engine).await;
-        store.close().await;
-        done
-    })
+    let settings = Settings {
+        policy: RouterPolicy { environment: Environment::Sepolia, ..policy() },
+        atlantic: Some(AtlanticTerms::usual().unwrap()),
+        ..Settings::default()
+    };
+    with_engine(folder, settings, act)
 }
 
 /// The default one, with a budget that 100 proposals fit into.
@@ -124,17 +109,6 @@ fn job(folder: &Path, id: JobId) -> Job {
     with(folder, async |engine| engine.store().job(id).await.unwrap())
 }
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "still no {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// How often each job was accepted by the service: each time costs money.
 fn payments(mock: &Mock) -> BTreeMap<String, usize> {
     let mut payments = BTreeMap::new();
@@ -142,26 +116,6 @@ fn payments(mock: &Mock) -> BTreeMap<String, usize> {
         *payments.entry(posted.field("externalId").unwrap().to_owned()).or_default() += 1;
     }
     payments
-}
-
-/// A page of the dashboard.
-fn page(folder: &Path, path: &str) -> String {
-    let mut child: Child = ashlar(folder)
-        .args(["serve", "--listen", "127.0.0.1:0", "--no-worker", "--open-on-loopback"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let mut stream = TcpStream::connect(&address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    text
 }
 
 #[test]
@@ -238,7 +192,7 @@ fn proposals_at_once_through_a_service_that_fails_half_of_its_calls_are_all_veri
         "the budget counts what was or may have been paid, and nothing else"
     );
 
-    let picture = page(folder.path(), "/latency.svg");
+    let picture = Served::start(folder.path(), &["--no-worker", "--open-on-loopback"]).get("/latency.svg");
     for backend in ["atlantic", "stone_local"] {
         assert!(picture.contains(backend), "{backend} in\n{picture}");
     }

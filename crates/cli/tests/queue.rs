@@ -2,33 +2,20 @@
 //! processes too.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Stdio},
-    time::{Duration, Instant},
 };
 
-use crate::support::{ashlar, drop_in_prover, echo_program, example, json, run, status, stderr};
+use crate::support::{
+    ashlar, data, drop_in_prover, echo_program, example, json, run, status, stderr, wait_for, with_engine,
+};
 use ashlar_engine::{Circumstances, Engine, ProgramTask, Requirements, Settings, Submission, Task};
 use ashlar_risk::{Proposal, parse_proposals};
-use ashlar_store::{Attempt, FailureKind, Job, JobId, ProofSource, ProofStatus, Store};
+use ashlar_store::{Attempt, FailureKind, Job, JobId, ProofSource, ProofStatus};
 
-/// Longer than anything here takes, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn data(folder: &Path) -> PathBuf {
-    folder.join("ashlar-data")
-}
-
-/// Something that is done with the records, on a runtime of its own: nothing stays open between two of them.
+/// Something that is done with the records, with the usual settings.
 fn with<T>(folder: &Path, act: impl AsyncFnOnce(&Engine) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = Store::open(&data(folder)).await.unwrap();
-        let engine = Engine::open(store.clone(), Settings::default()).unwrap();
-        let done = act(&engine).await;
-        store.close().await;
-        done
-    })
+    with_engine(folder, Settings::default(), act)
 }
 
 /// The example's proposal, `count` times with a nonce of its own each.
@@ -69,18 +56,6 @@ fn worker(folder: &Path, flags: &[&str]) -> Child {
     let mut command = ashlar(folder);
     command.arg("worker").args(flags).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
-}
-
-/// Waits until something holds.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "still no {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The processes that work on a job.

@@ -9,6 +9,7 @@ use crate::support::{Kind, Records};
 use crate::workers::{
     PATIENCE, attempts, children_of, job, kill, start_worker, submit, wait_until, with, work_until_idle,
 };
+#[cfg(feature = "postgres")]
 use ashlar_postgres_cluster::Cluster;
 use ashlar_store::{FailureKind, Moment, ProofStatus};
 
@@ -181,6 +182,7 @@ fn a_cancelled_job_takes_everything_with_it_that_it_has_started(records: &Record
     worker.wait().unwrap();
 }
 
+#[cfg(feature = "postgres")]
 #[test]
 fn a_worker_outlives_a_server_that_dies_and_comes_back() {
     let Ok(cluster) = Cluster::start().map_err(|reason| eprintln!("skipped on PostgreSQL: {reason}")) else {

@@ -234,6 +234,9 @@ async fn a_stream_of_a_job_goes_on_after_the_last_event_and_ends_with_the_job() 
     assert_eq!(rest.lines().filter(|line| line.starts_with("id: ")).count(), 1, "{rest}");
     let bad = served.get_with(&path, &[stream[0], ("last-event-id", "yesterday")]).await;
     assert_eq!(bad.problem(), "ASH-8306");
+    let beyond = format!("{path}?after=9223372036854775808");
+    let bad = served.get_with(&beyond, &[stream[0], ("last-event-id", &last)]).await;
+    assert_eq!(bad.problem(), "ASH-8306", "even where the header counts");
 }
 
 #[tokio::test]

@@ -1,9 +1,18 @@
 //! Whole commands, as a person or a script runs them.
 
 use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
+
+use ashlar_engine::{Engine, Settings};
+use ashlar_store::Store;
+
+/// Longer than anything here takes, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command with nothing from this process's environment that could change what it says.
 pub(crate) fn ashlar(folder: &Path) -> Command {
@@ -140,4 +149,76 @@ pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
 /// The jobs on record, youngest first.
 pub(crate) fn jobs(folder: &Path) -> Vec<serde_json::Value> {
     json(&run(folder, &["jobs", "list", "--json"]))["jobs"].as_array().unwrap().clone()
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "still no {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Where commands that are run in a folder keep their records.
+pub(crate) fn data(folder: &Path) -> PathBuf {
+    folder.join("ashlar-data")
+}
+
+/// Something that is done with the records, on a runtime of its own: nothing stays open between two of them.
+pub(crate) fn with_engine<T>(folder: &Path, settings: Settings, act: impl AsyncFnOnce(&Engine) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&data(folder)).await.unwrap();
+        let engine = Engine::open(store.clone(), settings).unwrap();
+        let done = act(&engine).await;
+        store.close().await;
+        done
+    })
+}
+
+/// `ashlar serve` on a free port. Dropped, it is killed.
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    /// `127.0.0.1:PORT`.
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn start(folder: &Path, flags: &[&str]) -> Served {
+        let mut child = ashlar(folder)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/'));
+        Served { child, address: address.unwrap_or_else(|| panic!("{line:?}")).to_owned() }
+    }
+
+    pub(crate) fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The whole answer to a request.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

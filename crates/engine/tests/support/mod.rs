@@ -8,6 +8,7 @@ use std::{
 
 use ashlar_engine::{Circumstances, Requirements, Submission, Task};
 use ashlar_field::Felt;
+#[cfg(feature = "postgres")]
 use ashlar_postgres_cluster::Cluster;
 use ashlar_risk::{Proposal, parse_proposals};
 use ashlar_store::{Database, Store, VerifiedProof};

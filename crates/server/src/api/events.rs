@@ -44,16 +44,15 @@ pub(super) async fn of_all(call: Call) -> Answer {
     serve(call, None, newest).await
 }
 
-/// After which event to begin: the header's, the query's, or from the start.
+/// After which event to begin: the header's, the query's, or from the start. Both must be ids, whichever counts.
 fn after(call: &Call, start: i64) -> Result<i64, ServerError> {
     let read = |text: &str| text.parse::<i64>().ok().filter(|id| *id >= 0);
-    if let Some(given) = call.header("last-event-id") {
-        return read(given).ok_or_else(|| ServerError::Invalid {
-            place: "header Last-Event-ID".to_owned(),
-            message: "expected the id of an event".to_owned(),
-        });
-    }
-    Ok(call.query.read("after", "the id of an event", read)?.unwrap_or(start))
+    let queried = call.query.read("after", "the id of an event", read)?;
+    let Some(given) = call.header("last-event-id") else { return Ok(queried.unwrap_or(start)) };
+    read(given).ok_or_else(|| ServerError::Invalid {
+        place: "header Last-Event-ID".to_owned(),
+        message: "expected the id of an event".to_owned(),
+    })
 }
 
 async fn serve(call: Call, job: Option<JobId>, start: i64) -> Answer {

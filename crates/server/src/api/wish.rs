@@ -43,13 +43,15 @@ fn backends() -> Vec<&'static str> {
 
 const MILLIONTHS: u64 = i64::MAX as u64;
 
-/// What a request for a proof takes.
+/// What a request that submits takes besides.
+pub(crate) const KEY: &[Parameter] = &[Parameter::header(
+    "Idempotency-Key",
+    Kind::Match("^[!-~]{1,200}$"),
+    "the same key with the same request is the same job; 1 to 200 characters",
+)];
+
+/// What a request for a proof, or for a plan of one, takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
-    Parameter::header(
-        "Idempotency-Key",
-        Kind::Match("^[!-~]{1,200}$"),
-        "the same key with the same request is the same job; 1 to 200 characters",
-    ),
     Parameter::query(
         "minimum_bits",
         Kind::Number { least: 1, most: MOST_BITS },

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
+    #[cfg(feature = "postgres")]
     Postgres,
 }
 
@@ -25,6 +26,7 @@ impl Records {
     pub(crate) fn new(kind: Kind) -> Option<Records> {
         let database = match kind {
             Kind::Sqlite => Database::Folder,
+            #[cfg(feature = "postgres")]
             Kind::Postgres => Database::parse(&Cluster::shared()?.fresh_database().unwrap()).unwrap(),
         };
         Some(Records { folder: tempfile::tempdir().unwrap(), database })
