@@ -1,4 +1,6 @@
 //! The packed arithmetic against big integers, at the edges of every documented range, on every instance.
+//!
+//! What converts is never inlined: every check of every instance would have its own copies, a minute of compiling.
 
 use num_bigint::{BigInt, BigUint, Sign};
 
@@ -72,6 +74,7 @@ impl Random {
     }
 }
 
+#[inline(never)]
 fn limb_words(value: &BigInt, bits: u32, count: u32) -> Vec<u64> {
     (0..count)
         .map(|i| {
@@ -83,6 +86,7 @@ fn limb_words(value: &BigInt, bits: u32, count: u32) -> Vec<u64> {
 }
 
 /// Limbs with arbitrary bits above the 52 that count, in all but the top limb.
+#[inline(never)]
 fn low52<L: Lanes>(l: L, values: &[BigInt], random: &mut Random) -> Low52<L> {
     let limbs: Vec<Vec<u64>> = values.iter().map(|v| limb_words(v, 52, 5)).collect();
     Low52(std::array::from_fn(|i| {
@@ -91,6 +95,7 @@ fn low52<L: Lanes>(l: L, values: &[BigInt], random: &mut Random) -> Low52<L> {
 }
 
 /// The values in un-carried limbs: multiples of 2⁵² are moved up and down between neighbours.
+#[inline(never)]
 fn lazy<L: Lanes>(l: L, values: &[BigInt], spread: u32, random: &mut Random) -> Lazy<L> {
     let mut limbs: Vec<Vec<i64>> = values
         .iter()
@@ -113,27 +118,32 @@ fn lazy<L: Lanes>(l: L, values: &[BigInt], spread: u32, random: &mut Random) -> 
     Lazy(std::array::from_fn(|i| l.load(&std::array::from_fn(|lane| limbs[lane][i] as u64))))
 }
 
+#[inline(never)]
 fn words<L: Lanes>(l: L, v: L::V) -> [u64; 8] {
     let mut out = [0; 8];
     l.store(v, &mut out);
     out
 }
 
+#[inline(never)]
 fn lazy_values<L: Lanes>(l: L, v: Lazy<L>) -> Vec<BigInt> {
     let limbs = v.0.map(|v| words(l, v));
     (0..8).map(|lane| (0..5).map(|i| BigInt::from(limbs[i][lane] as i64) << (52 * i)).sum()).collect()
 }
 
+#[inline(never)]
 fn low52_values<L: Lanes>(l: L, v: Low52<L>) -> Vec<BigInt> {
     let limbs = v.0.map(|v| words(l, v));
     (0..8).map(|lane| (0..5).map(|i| BigInt::from(limbs[i][lane] & MASK52) << (52 * i)).sum()).collect()
 }
 
+#[inline(never)]
 fn stored_values<L: Lanes>(l: L, v: Stored<L>) -> Vec<BigInt> {
     let limbs = v.0.map(|v| words(l, v));
     (0..8).map(|lane| (0..4).map(|i| BigInt::from(limbs[i][lane]) << (64 * i)).sum()).collect()
 }
 
+#[inline(never)]
 fn stored<L: Lanes>(l: L, values: &[BigInt]) -> Stored<L> {
     let limbs: Vec<Vec<u64>> = values.iter().map(|v| limb_words(v, 64, 4)).collect();
     Stored(std::array::from_fn(|i| l.load(&std::array::from_fn(|lane| limbs[lane][i]))))
