@@ -332,6 +332,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Unusable`], or of the records. That nobody takes it is an answer.
     pub async fn plan(&self, submission: &Submission) -> Result<Routing, EngineError> {
+        // Nobody is told what would happen to a batch that would be refused.
+        submission.allocations()?;
         self.plan_without(submission, &[]).await
     }
 

@@ -152,6 +152,8 @@ async fn a_plan_says_what_would_happen_and_records_nothing() {
     assert_eq!(plan.json()["chosen"]["backend"], "stone_local");
     assert!(plan.json()["size"]["n_steps"].as_u64().unwrap() >= 512);
     assert_eq!(served.get("/api/v1/jobs").await.json()["jobs"], json!([]));
+    let twice = format!("[{0},{0}]", proposal(1));
+    assert_eq!(served.post_json("/api/v1/plan", &[], &twice).await.problem(), "ASH-8204");
     let nobody = served.post_json("/api/v1/plan?backend=stwo", &[], &proposal(1)).await;
     assert_eq!((nobody.status, &nobody.json()["chosen"]), (200, &Value::Null));
     let submitted = served.post_json("/api/v1/allocations?backend=stwo", &[], &proposal(1)).await;
