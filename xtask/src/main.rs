@@ -13,9 +13,10 @@
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
+//! | `object-storage` | artefacts in a bucket, before a real S3-compatible server; see `docs/service.md` |
 //! | `schemathesis` | requests of every kind against the API, made from its document; see `docs/service.md` |
 //! | `ci` | `check`, then `test` |
-//! | `ci-long` | `schemathesis`; 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
+//! | `ci-long` | `schemathesis`; `object-storage`; 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
@@ -23,6 +24,7 @@ mod error_pages;
 mod interoperability;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod object_storage;
 mod references;
 mod schemathesis;
 mod sources;
@@ -36,7 +38,7 @@ use std::{
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | test-long | bench kernels | \
     bench growth --layout NAME --from LOG2_STEPS --to LOG2_STEPS | bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
-    mutants [PACKAGE…] [--only=TEXT] | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
+    mutants [PACKAGE…] [--only=TEXT] | object-storage | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -54,7 +56,9 @@ fn main() -> ExitCode {
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
         (Some("schemathesis"), more) => schemathesis::run(&root, more),
+        (Some("object-storage"), []) => object_storage::run(&root),
         (Some("ci-long"), []) => schemathesis::run(&root, &[])
+            .and_then(|()| object_storage::run(&root))
             .and_then(|()| hybrid(&root))
             .and_then(|()| references::long_tier(&root)),
         (Some("mutants"), more) => mutants(&root, more),
@@ -86,7 +90,7 @@ fn texts(root: &Path) -> Result<(), Vec<String>> {
 /// Every check that needs no test run. All of them run even if an early one fails: one round shows everything.
 fn check(root: &Path) -> Result<(), Vec<String>> {
     let mut findings = texts(root).err().unwrap_or_default();
-    let every_feature = format!("{LONG_FEATURES},ashlar/postgres");
+    let every_feature = format!("{LONG_FEATURES},ashlar/postgres,ashlar/s3");
     let lints = [
         "clippy",
         "--release",

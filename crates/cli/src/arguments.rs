@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize, StorageChoice};
+use ashlar_store::{BucketAddress, BucketKeys, BucketSettings, Database, Error, Store};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub(crate) struct Global {
         hide_default_value = true
     )]
     pub(crate) database: DatabaseFlag,
+    /// Keep artefacts in a bucket too: s3://BUCKET/PREFIX?endpoint=URL&region=NAME
+    #[arg(long, global = true, env = BUCKET_VARIABLE, hide_env_values = true, value_name = "ADDRESS")]
+    pub(crate) bucket: Option<BucketFlag>,
     /// Settings file; default: ashlar.toml in the current folder, if there is one
     #[arg(long, global = true, env = "ASHLAR_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -70,6 +74,13 @@ pub(crate) struct Global {
 /// The variable that says where the records are.
 pub(crate) const DATABASE_VARIABLE: &str = "ASHLAR_DATABASE";
 
+/// The variable that says in which bucket artefacts are kept.
+pub(crate) const BUCKET_VARIABLE: &str = "ASHLAR_BUCKET";
+
+/// The variables that hold the keys of the bucket, as every tool of S3 knows them: key, secret, and the token of temporary
+/// ones.
+const BUCKET_KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// What was given as the address of a database. It is read later, so that no parser repeats it, and never shown.
 #[derive(Clone)]
 pub(crate) struct DatabaseFlag(pub(crate) String);
@@ -88,11 +99,43 @@ impl std::fmt::Debug for DatabaseFlag {
     }
 }
 
+/// What was given as the address of a bucket, as [`DatabaseFlag`]: somebody may put a key into it.
+#[derive(Clone)]
+pub(crate) struct BucketFlag(pub(crate) String);
+
+impl std::str::FromStr for BucketFlag {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<BucketFlag, Self::Err> {
+        Ok(BucketFlag(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for BucketFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BucketFlag(not shown)")
+    }
+}
+
 impl Global {
     /// The records.
-    pub(crate) async fn open_records(&self) -> Result<ashlar_store::Store, ashlar_store::Error> {
-        let database = ashlar_store::Database::parse(&self.database.0)?;
-        ashlar_store::Store::open_at(&self.data_dir, &database).await
+    pub(crate) async fn open_records(&self) -> Result<Store, Error> {
+        let database = Database::parse(&self.database.0)?;
+        Store::open_with(&self.data_dir, &database, self.bucket()?.as_ref()).await
+    }
+
+    /// The bucket of artefacts, if there is one.
+    fn bucket(&self) -> Result<Option<BucketSettings>, Error> {
+        let Some(BucketFlag(text)) = self.bucket.as_ref().filter(|flag| !flag.0.is_empty()) else {
+            return Ok(None);
+        };
+        let address = BucketAddress::parse(text)?;
+        let expected = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let [Some(id), Some(secret), token] = BUCKET_KEYS.map(variable) else {
+            return Err(Error::BucketSetting { expected });
+        };
+        Ok(Some(BucketSettings::new(address, BucketKeys::new(&id, &secret, token.as_deref())?)))
     }
 }
 

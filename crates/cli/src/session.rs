@@ -54,6 +54,19 @@ impl Session {
         if swept.files > 0 {
             self.console.detail(&format!("removed {} orphaned files ({})", swept.files, size(swept.bytes)));
         }
+        match store.sweep_bucket(ORPHAN_AGE).await {
+            Ok(swept) if swept.files > 0 => self.console.detail(&format!(
+                "removed {} orphans of the bucket ({})",
+                swept.files,
+                size(swept.bytes)
+            )),
+            Ok(_) => {}
+            // What has to be kept will say so itself.
+            Err(error) if error.may_pass() => {
+                self.console.remark(&format!("the bucket was not swept ({}): {error}", error.code()));
+            }
+            Err(error) => return Err(error.into()),
+        }
         // A process that was killed leaves the files that it gave to another prover.
         for entry in std::fs::read_dir(self.global.data_dir.join(SCRATCH)).into_iter().flatten().flatten() {
             let Some(job) = entry.file_name().to_str().and_then(JobId::parse) else { continue };

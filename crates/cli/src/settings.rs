@@ -33,8 +33,9 @@ const DEFAULT_FILE: &str = "ashlar.toml";
 
 /// Settings that only a named file may hold: they lower what is demanded, send orders or passwords, or name a program to
 /// run.
-const NAMED_ONLY: [&str; 13] = [
+const NAMED_ONLY: [&str; 14] = [
     "database",
+    "bucket",
     "execute",
     "webhook-url",
     "webhook-repeatable",

@@ -3,6 +3,8 @@
 
 mod allocate;
 mod atlantic;
+#[cfg(all(unix, feature = "postgres", feature = "s3"))]
+mod bucket;
 mod commands;
 #[cfg(all(unix, feature = "postgres"))]
 mod database;
@@ -11,6 +13,9 @@ mod external;
 mod hybrid;
 #[cfg(unix)]
 mod killed;
+#[cfg(all(unix, feature = "postgres", feature = "s3"))]
+#[path = "../../store/tests/object_server/mod.rs"]
+mod object_server;
 #[cfg(unix)]
 mod queue;
 #[cfg(unix)]

@@ -481,3 +481,39 @@ fn the_documented_exit_codes_are_the_real_ones() {
         assert!(document.contains(&format!("\n| {status} | ")), "{status}");
     }
 }
+
+#[test]
+fn a_bucket_is_named_without_its_keys_and_not_by_a_file_that_was_only_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |bucket: &str, keys: &[(&str, &str)]| {
+        let mut command = ashlar(folder.path());
+        command.args(["jobs", "list"]).env("ASHLAR_BUCKET", bucket).envs(keys.iter().copied());
+        command.output().unwrap()
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
+    for (bucket, keys) in [
+        ("s3://AKIA1:hunter2@proofs", &keys[..]),
+        ("s3://proofs?secret=hunter2", &keys[..]),
+        ("hunter2", &keys[..]),
+        // No keys, and half of them.
+        ("s3://proofs", &[]),
+        ("s3://proofs", &keys[..1]),
+        ("s3://proofs", &[keys[0], ("AWS_SECRET_ACCESS_KEY", "hunter2\n")]),
+    ] {
+        let refused = list(bucket, keys);
+        assert_eq!(status(&refused), 2, "{bucket}: {}", stderr(&refused));
+        let said = stdout(&refused) + &stderr(&refused);
+        assert!(said.contains("ASH-8250") && !said.contains("hunter2") && !said.contains("AKIA1"), "{said}");
+    }
+    // Nothing in a variable is no bucket. A build without TLS, or without any client of S3, does not pretend to have one.
+    assert_eq!(status(&list("", &[])), 0);
+    let refused = list("s3://proofs", &keys);
+    assert!(cfg!(feature = "tls") || stderr(&refused).contains("ASH-8251"), "{}", stderr(&refused));
+
+    std::fs::write(folder.path().join("ashlar.toml"), "bucket = 's3://proofs'\n").unwrap();
+    let refused = run(folder.path(), &["jobs", "list"]);
+    let said = stdout(&refused) + &stderr(&refused);
+    assert!(said.contains("--config"), "{said}");
+    let refused = run(folder.path(), &["--config", "ashlar.toml", "jobs", "list"]);
+    assert!(stderr(&refused).contains("ASH-8250"), "named, it counts, and has no keys: {}", stderr(&refused));
+}

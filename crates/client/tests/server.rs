@@ -203,7 +203,8 @@ async fn an_artefact_is_taken_by_its_hash_only() {
     let (address, asked) =
         misbehaving(vec![answer("200 OK", "application/octet-stream", "other bytes")]).await;
     let stranger = client(address, Some("ashlar_secret"), &served.pauses);
-    let hash = served.engine.store().artefacts().put(ArtefactKind::Log, b"bytes").unwrap().sha256.to_string();
+    let hash =
+        served.engine.store().artefacts().put(ArtefactKind::Log, b"bytes").await.unwrap().sha256.to_string();
     let altered = tokio::task::spawn_blocking(move || stranger.artefact(&hash).unwrap_err()).await.unwrap();
     assert!(matches!(&altered, ClientError::Altered { .. }), "{altered}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);

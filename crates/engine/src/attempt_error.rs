@@ -105,6 +105,8 @@ pub(crate) fn blame(code: Code, exit_status: u8) -> FailureKind {
         (8123, _) => FailureKind::Time,
         (8107..=8110 | 8112 | 8116..=8122 | 8126..=8143 | 8160..=8164, _) => FailureKind::Backend,
         (8101..=8106 | 8124 | 8144..=8153, _) => FailureKind::Configuration,
+        // The bucket of artefacts is away: another prover could not store its proof either, but a later attempt can.
+        (8252, _) => FailureKind::Lost,
         // The packages' tool is missing, or a file cannot be read.
         (2015..=2018, _) => FailureKind::Configuration,
         // The program itself, and its limits: it would go no better elsewhere.
@@ -155,6 +157,8 @@ mod tests {
             (8125, 5, FailureKind::Capacity),
             (8161, 5, FailureKind::Backend),
             (8103, 3, FailureKind::Configuration),
+            (8252, 5, FailureKind::Lost),
+            (8253, 3, FailureKind::Configuration),
         ] {
             assert_eq!(blame(Code(code), status), kind, "{code} {status}");
         }

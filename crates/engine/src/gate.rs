@@ -58,7 +58,7 @@ impl Gate {
         let evidence = match store.evidence_of(&store.job(job).await?).await {
             Ok(evidence) => evidence,
             // The gate says what is missing.
-            Err(error @ (Error::MissingArtefact { .. } | Error::AlteredArtefact { .. })) => {
+            Err(error) if error.is_damage() => {
                 let detail = json!({ "code": error.code().to_string(), "reason": "the proof is missing or has changed" });
                 store.note(job, "damaged", &detail).await?;
                 None

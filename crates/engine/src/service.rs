@@ -200,7 +200,7 @@ impl Engine {
         let inputs = match &submission.task {
             Task::Allocation(_) => Vec::new(),
             Task::Program(task) => {
-                let sha256 = self.store.artefacts().keep(&task.program)?;
+                let sha256 = self.store.artefacts().keep(&task.program).await?;
                 vec![NewInput { role: "program", sha256, size: task.program.len() as u64 }]
             }
         };

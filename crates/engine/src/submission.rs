@@ -273,7 +273,7 @@ impl Submission {
             store.allocations_of(job).await?.into_iter().map(|allocation| allocation.proposal).collect();
         let mut program = None;
         for input in store.inputs_of(job).await? {
-            program = Some(store.artefacts().read_content(input.sha256, input.size)?);
+            program = Some(store.artefacts().read_content(input.sha256, input.size).await?);
         }
         Submission::from_json(&request, &proposals, program)
     }

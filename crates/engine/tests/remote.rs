@@ -242,7 +242,7 @@ async fn what_our_verifier_rejects_is_kept_as_evidence_and_not_paid_for_again() 
         assert_eq!(error.code().0, code, "{error}");
         let artefacts = stage.store.artefacts_of(stage.job).await.unwrap();
         assert_eq!((artefacts.len(), artefacts[0].kind), (1, ArtefactKind::Log), "no proof is on record");
-        assert_eq!(stage.store.artefacts().read(&artefacts[0]).unwrap(), bytes);
+        assert_eq!(stage.store.artefacts().read(&artefacts[0]).await.unwrap(), bytes);
         assert_eq!(stage.state().await, [RemoteState::Failed]);
         let job = stage.store.job(stage.job).await.unwrap();
         assert_eq!(job.proof_status, ProofStatus::Verifying, "never verified");

@@ -92,11 +92,12 @@ fn unproven(youngest: Option<&Job>) -> GateVerdict {
 async fn examined(app: &App, allocation: &Allocation, job: &Job, now: Moment) -> Result<GateVerdict, Error> {
     let evidence = match app.store().evidence_of(job).await {
         Ok(evidence) => evidence,
-        Err(error @ (Error::MissingArtefact { .. } | Error::AlteredArtefact { .. })) => {
-            // The path is nobody's business; which of the two it is, is.
+        Err(error) if error.is_damage() || error.is_of_bucket() => {
+            // The path is nobody's business; which of these it is, is.
             let words = match error {
-                Error::MissingArtefact { .. } => "the proof is missing",
-                _ => "the proof has changed",
+                Error::MissingArtefact { .. } | Error::MissingObject { .. } => "the proof is missing",
+                Error::AlteredArtefact { .. } | Error::AlteredObject { .. } => "the proof has changed",
+                _ => "the proof cannot be fetched at the moment",
             };
             return Ok(GateVerdict::blocked(words.to_owned(), Some(error.code().to_string())));
         }

@@ -167,7 +167,7 @@ async fn an_artefact_is_sent_by_its_hash_with_an_etag() {
     let hash = ContentHash::of(&bytes);
     let path = format!("/api/v1/artefacts/{hash}");
     // A file that no row names is nobody's to have.
-    served.store().artefacts().put(ArtefactKind::Log, &bytes).unwrap();
+    served.store().artefacts().put(ArtefactKind::Log, &bytes).await.unwrap();
     let orphan = served.get(&path).await;
     assert_eq!((orphan.status, orphan.problem().as_str()), (404, "ASH-8315"));
     name_artefact(&served, hash, bytes.len()).await;

@@ -146,11 +146,11 @@ async fn a_backup_taken_while_the_service_works_is_restored_to_one_that_goes_on(
     assert_eq!(store.job(proven).await.unwrap().proof_status, ProofStatus::Verified);
     let artefacts = store.artefacts_of(proven).await.unwrap();
     let proof = artefacts.iter().find(|artefact| artefact.kind == ArtefactKind::Proof).unwrap();
-    assert_eq!(store.artefacts().read(proof).unwrap(), b"the proof", "re-hashed as it is read");
+    assert_eq!(store.artefacts().read(proof).await.unwrap(), b"the proof", "re-hashed as it is read");
     assert!(store.job(later).await.is_err(), "it was made after the snapshot");
     // What no row names is an orphan, and the sweep takes it once it is old enough.
     assert!(store.sweep_orphans(Duration::ZERO).await.unwrap().files >= 1, "the later proof");
-    assert!(store.artefacts().read(proof).is_ok());
+    assert!(store.artefacts().read(proof).await.is_ok());
     assert!(store.jobs_without_a_future().await.unwrap().is_empty());
 
     let waiting = JobId::parse(waiting["job"].as_str().unwrap()).unwrap();

@@ -6,7 +6,6 @@ mod migrations;
 mod postgres;
 
 use std::{
-    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -16,9 +15,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub use self::address::{Database, PostgresAddress};
 use crate::{
-    Error, JobId,
-    artefacts::{Artefacts, ContentHash, Swept},
-    sql::{Pool, Transaction, query},
+    Error,
+    artefacts::Artefacts,
+    bucket::{Bucket, BucketSettings},
+    sql::{Pool, Transaction},
 };
 
 /// How long a writer waits for another process to release the database.
@@ -59,6 +59,19 @@ impl Store {
     /// [`Error::CannotOpen`]; of a server [`Error::DatabaseAddress`], [`Error::Unreachable`], [`Error::NotAdmitted`],
     /// and [`Error::NoPostgres`] in a build without its driver.
     pub async fn open_at(folder: &Path, database: &Database) -> Result<Store, Error> {
+        Store::open_with(folder, database, None).await
+    }
+
+    /// [`Store::open_at`], with a bucket that artefacts are kept in besides. It is not asked anything as yet.
+    ///
+    /// # Errors
+    /// As [`Store::open_at`]; [`Error::NoBucketSupport`], [`Error::BucketSetting`].
+    pub async fn open_with(
+        folder: &Path,
+        database: &Database,
+        bucket: Option<&BucketSettings>,
+    ) -> Result<Store, Error> {
+        let bucket = bucket.map(Bucket::open).transpose()?;
         let file = folder.join("ashlar.sqlite");
         if *database == Database::Folder && file.to_str().is_none() {
             // SQLite takes names that are text only.
@@ -70,7 +83,7 @@ impl Store {
             Database::Folder => (open_file(folder, &file).await?, file),
             Database::Postgres(address) => (open_server(address).await?, address.location().into()),
         };
-        let artefacts = Artefacts::open(folder)?;
+        let artefacts = Artefacts::open(folder, bucket)?;
         Ok(Store { pool, artefacts, database: database.clone(), path })
     }
 
@@ -101,31 +114,6 @@ impl Store {
     /// Closes the connections, so that the write-ahead log is folded into the database.
     pub async fn close(self) {
         self.pool.close().await;
-    }
-
-    /// Removes artefacts that no row names and that are older than `grace`.
-    ///
-    /// A writer stores the file first and commits its row after having seen, under the same lock as this sweep takes,
-    /// that the file is still there; so nothing that is being recorded can be swept away.
-    ///
-    /// # Errors
-    /// [`Error::Unreadable`], [`Error::Unwritable`] or a database error.
-    pub async fn sweep_orphans(&self, grace: Duration) -> Result<Swept, Error> {
-        let fault = |source| self.fault("the artefacts", "listing artefacts", source);
-        let mut transaction = self.write().await?;
-        transaction.alone_in("artefacts, work_inputs").await.map_err(fault)?;
-        let rows = query("SELECT sha256, job_id FROM artefacts UNION SELECT sha256, job_id FROM work_inputs")
-            .fetch_all(&mut transaction)
-            .await
-            .map_err(fault)?;
-        let (mut contents, mut jobs) = (HashSet::new(), HashSet::new());
-        for row in &rows {
-            contents.extend(ContentHash::parse(&row.try_get::<String>("sha256").map_err(fault)?));
-            jobs.extend(JobId::parse(&row.try_get::<String>("job_id").map_err(fault)?));
-        }
-        let swept = self.artefacts.sweep(&contents, &jobs, grace)?;
-        transaction.rollback().await.map_err(fault)?;
-        Ok(swept)
     }
 
     /// Begins a change. On SQLite it holds the write lock from its beginning, so that what it reads stays true until it

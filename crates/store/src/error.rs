@@ -178,6 +178,62 @@ pub enum Error {
         /// Host and database.
         database: String,
     },
+    /// The address of a bucket or its keys cannot be used. They are not repeated.
+    #[error("the bucket of artefacts cannot be used: expected {expected}")]
+    BucketSetting {
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A bucket, and a build without what it takes to reach it.
+    #[error("artefacts are to be in {bucket}, and this build has not the feature `{feature}`")]
+    NoBucketSupport {
+        /// The bucket.
+        bucket: String,
+        /// What the build lacks.
+        feature: &'static str,
+    },
+    /// The server of the bucket did not answer, or stopped answering.
+    #[error("the bucket {bucket} cannot be reached: {reason}")]
+    BucketUnreachable {
+        /// The bucket.
+        bucket: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The server refused, most often the keys.
+    #[error("the bucket {bucket} refuses: {reason}")]
+    BucketRefused {
+        /// The bucket.
+        bucket: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Content that the records name is neither on this machine nor in the bucket.
+    #[error("artefact {sha256} is missing from the bucket {bucket}")]
+    MissingObject {
+        /// Its digest.
+        sha256: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// An object of the bucket is not what the records say.
+    #[error("{object} in the bucket {bucket} has changed: expected sha256 {expected}, got {got}")]
+    AlteredObject {
+        /// The object.
+        object: String,
+        /// The bucket.
+        bucket: String,
+        /// The recorded digest.
+        expected: String,
+        /// The digest of what is there, or that it is too long.
+        got: String,
+    },
+    /// The artefacts in the bucket are those of other records.
+    #[error("the artefacts in {bucket} belong to other records")]
+    BucketOfOthers {
+        /// The bucket.
+        bucket: String,
+    },
     /// The database answered with an error that none of the other variants describes.
     #[error("the database refused {action}")]
     Database {
@@ -214,6 +270,13 @@ impl Fault for Error {
             Error::Unreachable { .. } => Code(8242),
             Error::NotAdmitted { .. } => Code(8243),
             Error::Conflict { .. } => Code(8244),
+            Error::BucketSetting { .. } => Code(8250),
+            Error::NoBucketSupport { .. } => Code(8251),
+            Error::BucketUnreachable { .. } => Code(8252),
+            Error::BucketRefused { .. } => Code(8253),
+            Error::MissingObject { .. } => Code(8254),
+            Error::AlteredObject { .. } => Code(8255),
+            Error::BucketOfOthers { .. } => Code(8256),
         }
     }
 
@@ -224,7 +287,9 @@ impl Fault for Error {
             | Error::UnknownSettlement { .. }
             | Error::UnknownAllocation { .. }
             | Error::UnknownKey { .. }
-            | Error::DatabaseAddress { .. } => Exit::Usage,
+            | Error::DatabaseAddress { .. }
+            | Error::BucketSetting { .. } => Exit::Usage,
+            Error::BucketUnreachable { .. } => Exit::Backend,
             Error::StateRule { .. } | Error::LostLease { .. } => Exit::Negative,
             Error::DiskFull { .. } => Exit::Capacity,
             Error::Database { .. } => Exit::Bug,
@@ -251,9 +316,18 @@ impl Fault for Error {
                 "try the same user, password and database with psql; the user must own the database"
                     .to_owned()
             }
-            Error::MissingArtefact { .. } | Error::AlteredArtefact { .. } => {
-                "prove it anew: ashlar allocate FILE --again".to_owned()
+            Error::NoBucketSupport { feature, .. } => {
+                let features = if *feature == "tls" { "s3,tls" } else { feature };
+                format!("build with it: cargo build --release --features {features}")
             }
+            Error::BucketRefused { .. } => {
+                "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and at the region of the bucket"
+                    .to_owned()
+            }
+            Error::BucketOfOthers { .. } => {
+                "give these records a prefix of their own: --bucket s3://BUCKET/PREFIX".to_owned()
+            }
+            _ if self.is_damage() => "prove it anew: ashlar allocate FILE --again".to_owned(),
             _ => return None,
         })
     }
@@ -262,7 +336,29 @@ impl Fault for Error {
 impl Error {
     /// Whether the same may succeed a little later without anybody doing anything about it.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Error::Busy { .. } | Error::Unreachable { .. } | Error::Conflict { .. })
+        matches!(
+            self,
+            Error::Busy { .. }
+                | Error::Unreachable { .. }
+                | Error::Conflict { .. }
+                | Error::BucketUnreachable { .. }
+        )
+    }
+
+    /// Whether content that the records name is gone or has changed, and asking again will not mend it.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Error::MissingArtefact { .. }
+                | Error::AlteredArtefact { .. }
+                | Error::MissingObject { .. }
+                | Error::AlteredObject { .. }
+        )
+    }
+
+    /// Whether a bucket keeps content from being had, so that nobody knows whether it is there.
+    pub fn is_of_bucket(&self) -> bool {
+        matches!(self, Error::BucketUnreachable { .. } | Error::BucketRefused { .. })
     }
 
     /// An error of writing `path`, told apart by whether there was space.

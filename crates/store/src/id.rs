@@ -84,6 +84,11 @@ identity!(
     LeaseToken,
     "lea_"
 );
+identity!(
+    /// Who a set of records is, for what it shares with others, `rec_` and a ULID.
+    RecordsId,
+    "rec_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -269,7 +269,7 @@ impl Store {
         verified: &VerifiedProof,
         proof: &[u8],
     ) -> Result<Artefact, Error> {
-        let artefact = self.put_proof(job, proof)?;
+        let artefact = self.put_proof_alone(job, proof).await?;
         let mut transaction = self.write().await?;
         self.must_be_no_work(&mut transaction, job).await?;
         self.verified_in(&mut transaction, job, verified, artefact, Moment::now()).await?;
@@ -277,13 +277,6 @@ impl Store {
             .commit()
             .await
             .map_err(|source| self.fault(&job.to_string(), "recording a proof", source))?;
-        Ok(artefact)
-    }
-
-    /// The file of a proof and its job's manifest, durably; no row names them as yet.
-    pub(crate) fn put_proof(&self, job: JobId, proof: &[u8]) -> Result<Artefact, Error> {
-        let artefact = self.artefacts.put(ArtefactKind::Proof, proof)?;
-        self.artefacts.write_manifest(job, &[artefact])?;
         Ok(artefact)
     }
 
@@ -338,11 +331,7 @@ impl Store {
             .await
             .map_err(fault)?;
         // A sweep that ran before would have taken the file for an orphan. None can run now.
-        if !self.artefacts.is_there(artefact.sha256) {
-            let sha256 = artefact.sha256.to_string();
-            return Err(Error::MissingArtefact { sha256, path: self.artefacts.path(artefact.sha256) });
-        }
-        Ok(())
+        self.artefacts.must_be_there(artefact.sha256, artefact.size).await
     }
 
     /// Concludes a job as failed, with the error's code and text.

@@ -15,6 +15,9 @@
 //! | `queue` | work that waits, [`Lease`]s on it, [`Attempt`]s at it, and the workers |
 //! | `rows` | reading rows, every column checked |
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
+//! | `bucket` | [`BucketSettings`]: a bucket of artefacts, for machines that share no folder |
+//! | `durable` | [`write_durably`]: a file has its whole content or no name |
+//! | `keeping` | artefacts and the rows that name them: kept before, swept where none does, looked through |
 //! | `gate` | [`examine`], [`Store::pass_gate`]: what stands between a decision and its execution |
 //! | `execution` | [`ExecutionPort`] and its adapters [`DryRun`] and [`Webhook`] |
 //!
@@ -24,7 +27,9 @@
 
 mod allocations;
 mod artefacts;
+mod bucket;
 mod database;
+mod durable;
 mod error;
 mod execution;
 mod fail_point;
@@ -32,6 +37,7 @@ mod figures;
 mod gate;
 mod id;
 mod jobs;
+mod keeping;
 mod keys;
 mod moment;
 mod padded;
@@ -43,8 +49,10 @@ mod sql;
 mod status;
 
 pub use allocations::{Allocation, NewAllocation};
-pub use artefacts::{Artefact, Artefacts, ContentHash, Swept, write_durably};
+pub use artefacts::{Artefact, Artefacts, ContentHash, Swept};
+pub use bucket::{BucketAddress, BucketKeys, BucketSettings};
 pub use database::{Database, PostgresAddress, Store};
+pub use durable::write_durably;
 pub use error::Error;
 pub use execution::{DryRun, ExecutionError, ExecutionPort, Failure, Order, Webhook};
 #[cfg(feature = "fail-points")]
@@ -54,7 +62,7 @@ pub use gate::{
     Admission, DEFAULT_AGE, DEFAULT_BITS, Evidence, EvidenceKind, GateError, GatePolicy, Passage, Refusal,
     examine, gate_outcome,
 };
-pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, SettlementId};
+pub use id::{AllocationId, ExecutionId, JobId, KeyId, LeaseToken, RecordsId, SettlementId};
 pub use jobs::{ABANDONED, Job, JobEvent, LEASE, NewJob, VerifiedProof};
 pub use keys::{ApiKey, NewApiKey};
 pub use moment::Moment;

@@ -88,7 +88,7 @@ async fn a_database_edited_to_look_verified_opens_nothing() {
     assert!(matches!(outcome, Err(GateError::Refused(Refusal::RejectedProposal { .. }))), "{outcome:?}");
 
     // The proof of the accepted proposal, under its right digest, in every row of the rejected one.
-    let other = store.artefacts().put(ashlar_store::ArtefactKind::Proof, &ACCEPTED).unwrap();
+    let other = store.artefacts().put(ashlar_store::ArtefactKind::Proof, &ACCEPTED).await.unwrap();
     let set = format!("SET sha256 = '{}', size = {}", other.sha256, other.size);
     run_sql(&pool, &format!("UPDATE artefacts {set}")).await;
     run_sql(&pool, &format!("UPDATE proof_jobs SET proof_hash = '{}'", other.sha256)).await;
@@ -97,7 +97,8 @@ async fn a_database_edited_to_look_verified_opens_nothing() {
     assert!(matches!(outcome, Err(GateError::Refused(Refusal::OtherProposal { .. }))), "{outcome:?}");
 
     // Something that is no proof at all, everywhere recorded as one.
-    let nothing = store.artefacts().put(ashlar_store::ArtefactKind::Proof, b"{\"verified\": true}").unwrap();
+    let nothing =
+        store.artefacts().put(ashlar_store::ArtefactKind::Proof, b"{\"verified\": true}").await.unwrap();
     let set = format!("SET sha256 = '{}', size = {}", nothing.sha256, nothing.size);
     run_sql(&pool, &format!("UPDATE artefacts {set}")).await;
     let evidence = store.evidence_of(&store.job(job).await.unwrap()).await.unwrap().unwrap();

@@ -89,7 +89,7 @@ async fn a_verified_proof_is_recorded_with_file_manifest_and_log(records: Record
     assert_eq!((job.stone_proof_size, job.stone_latency_ms), (Some(9), Some(503)));
     assert_eq!(job.output, Some(json!(["0x1", "0x2"])));
     let artefacts = store.artefacts_of(id).await.unwrap();
-    assert_eq!(store.artefacts().read(&artefacts[0]).unwrap(), b"the proof");
+    assert_eq!(store.artefacts().read(&artefacts[0]).await.unwrap(), b"the proof");
     let manifest = fs::read_to_string(records.path().join(format!("manifests/{id}.json"))).unwrap();
     assert!(manifest.contains(&ContentHash::of(b"the proof").to_string()), "{manifest}");
     let log: Vec<String> = store
@@ -366,15 +366,16 @@ async fn a_crash_between_file_and_row_leaves_an_orphan_that_a_sweep_removes(reco
     let store = records.open().await;
     verified_job(&store, &[], b"recorded").await;
     let lost = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
-    let orphan = store.artefacts().put(ArtefactKind::Proof, b"the process died after this").unwrap();
-    store.artefacts().write_manifest(lost, &[orphan]).unwrap();
+    let orphan = store.artefacts().put(ArtefactKind::Proof, b"the process died after this").await.unwrap();
+    store.artefacts().write_manifest(lost, &[orphan]).await.unwrap();
 
     assert_eq!(store.sweep_orphans(Duration::from_secs(3600)).await.unwrap().files, 0);
     let swept = store.sweep_orphans(Duration::ZERO).await.unwrap();
     assert_eq!((swept.files, swept.bytes > orphan.size), (2, true));
-    assert!(matches!(store.artefacts().read(&orphan), Err(Error::MissingArtefact { .. })));
+    assert!(matches!(store.artefacts().read(&orphan).await, Err(Error::MissingArtefact { .. })));
     let kept = store.jobs(Some(ProofStatus::Verified), 1).await.unwrap()[0].id;
-    assert_eq!(store.artefacts().read(&store.artefacts_of(kept).await.unwrap()[0]).unwrap(), b"recorded");
+    let kept = store.artefacts_of(kept).await.unwrap()[0];
+    assert_eq!(store.artefacts().read(&kept).await.unwrap(), b"recorded");
     assert!(!store.job(lost).await.unwrap().proof_status.is_terminal());
 }
 

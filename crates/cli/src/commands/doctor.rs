@@ -186,15 +186,22 @@ async fn records(session: &Session) -> Check {
     match session.global.open_records().await {
         Ok(store) => {
             let path = store.database_path().display().to_string();
+            let bucket = store.look_at_bucket().await.map(|bucket| bucket.map(str::to_owned));
             store.close().await;
-            Check::ok("records", path)
+            match bucket {
+                Ok(None) => Check::ok("records", path),
+                Ok(Some(bucket)) => Check::ok("records", format!("{path}, artefacts in {bucket}")),
+                Err(error) => refused(error),
+            }
         }
-        Err(error) => {
-            let failure = Failure::from(error);
-            let remedy = format!("ashlar explain {}", failure.code());
-            Check::fail("records", failure.one_line(), remedy)
-        }
+        Err(error) => refused(error),
     }
+}
+
+fn refused(error: ashlar_store::Error) -> Check {
+    let failure = Failure::from(error);
+    let remedy = format!("ashlar explain {}", failure.code());
+    Check::fail("records", failure.one_line(), remedy)
 }
 
 fn disk(folder: &Path) -> Check {

@@ -264,7 +264,7 @@ async fn export(session: &Session, store: &Store, given: &str, out: &Path) -> Re
         .iter()
         .find(|artefact| artefact.kind == ArtefactKind::Proof)
         .ok_or_else(|| no_proof(&job))?;
-    let bytes = store.artefacts().read(proof)?;
+    let bytes = store.artefacts().read(proof).await?;
     fs::create_dir_all(out).map_err(|source| ashlar_stone::FileError::Unwritable {
         role: "export folder",
         path: out.to_owned(),

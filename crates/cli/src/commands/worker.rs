@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    arguments::{self, DATABASE_VARIABLE, WorkerFlags},
+    arguments::{self, BUCKET_VARIABLE, DATABASE_VARIABLE, WorkerFlags},
     console::size,
     failure::{CommandError, Failure},
     service,
@@ -114,7 +114,12 @@ pub(crate) fn worker_settings(
     }
     settings.drain = Duration::from_secs(flags.drain_seconds);
     // It may hold a password, and everybody on this machine can read arguments.
-    settings.environment =
-        Variables(vec![(DATABASE_VARIABLE.into(), session.global.database.0.clone().into())]);
+    let bucket = session.global.bucket.as_ref().map(|flag| (BUCKET_VARIABLE.into(), flag.0.clone().into()));
+    settings.environment = Variables(
+        [(DATABASE_VARIABLE.into(), session.global.database.0.clone().into())]
+            .into_iter()
+            .chain(bucket)
+            .collect(),
+    );
     Ok(settings)
 }

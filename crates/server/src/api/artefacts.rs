@@ -43,7 +43,7 @@ pub(super) async fn download(call: Call) -> Answer {
 
 /// An artefact's bytes as an answer.
 pub(crate) async fn sent(app: &App, artefact: &Artefact, media_type: &'static str) -> Answer {
-    let path = app.store().artefacts().path(artefact.sha256);
+    let path = app.store().artefacts().bring_near(artefact).await?;
     let missing = |_| Error::MissingArtefact { sha256: artefact.sha256.to_string(), path: path.clone() };
     let file = File::open(&path).await.map_err(missing)?;
     // No more than was recorded, whatever the file has become: the length is promised in the head.

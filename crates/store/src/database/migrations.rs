@@ -22,6 +22,7 @@ const SQLITE: &[Written] = &[
     (5, "keys", include_str!("../../migrations/sqlite/0005_keys.sql")),
     (10, "remote queries", include_str!("../../migrations/sqlite/0010_remote.sql")),
     (11, "gate visits", include_str!("../../migrations/sqlite/0011_gate_visits.sql")),
+    (20, "identity", include_str!("../../migrations/sqlite/0020_identity.sql")),
 ];
 
 #[cfg(any(feature = "postgres", test))]
@@ -29,6 +30,7 @@ const POSTGRES: &[Written] = &[
     (5, "records, queue, keys", include_str!("../../migrations/postgres/0005_records_queue_keys.sql")),
     (10, "remote queries", include_str!("../../migrations/postgres/0010_remote.sql")),
     (11, "gate visits", include_str!("../../migrations/postgres/0011_gate_visits.sql")),
+    (20, "identity", include_str!("../../migrations/postgres/0020_identity.sql")),
 ];
 
 fn migrator(written: &[Written]) -> Migrator {

@@ -51,13 +51,13 @@ impl Store {
     /// It counts as made at the earliest time that its records name: the job's id, its creation, its last change.
     ///
     /// # Errors
-    /// [`Error::MissingArtefact`], [`Error::AlteredArtefact`], [`Error::Unreadable`] or a database error.
+    /// As [`crate::Artefacts::read`], or a database error.
     pub async fn evidence_of(&self, job: &Job) -> Result<Option<Evidence>, Error> {
         let artefacts = self.artefacts_of(job.id).await?;
         let Some(proof) = artefacts.iter().find(|artefact| artefact.kind == ArtefactKind::Proof) else {
             return Ok(None);
         };
-        let bytes = self.artefacts().read(proof)?;
+        let bytes = self.artefacts().read(proof).await?;
         let made_at = job.id.made_at().min(job.created_at).min(job.updated_at);
         Ok(Some(Evidence { kind: EvidenceKind::LocalProof, bytes, sha256: proof.sha256, made_at }))
     }

@@ -185,7 +185,7 @@ impl Store {
         peak_memory_bytes: Option<u64>,
         now: Moment,
     ) -> Result<Artefact, Error> {
-        let artefact = self.put_proof(lease.job, proof)?;
+        let artefact = self.put_proof(lease.job, proof).await?;
         reach("proof stored");
         self.in_turn(|| self.conclude_held_once(lease, verified, artefact, peak_memory_bytes, now)).await
     }

@@ -187,7 +187,7 @@ impl Store {
         now: Moment,
     ) -> Result<crate::Artefact, Error> {
         let fault = |source| self.fault(&lease.job.to_string(), "keeping what was rejected", source);
-        let artefact = self.artefacts.put(crate::ArtefactKind::Log, bytes)?;
+        let artefact = self.artefacts.put(crate::ArtefactKind::Log, bytes).await?;
         let mut transaction = self.write().await?;
         self.must_hold(&mut transaction, lease).await?;
         query(
@@ -202,6 +202,8 @@ impl Store {
         .execute(&mut transaction)
         .await
         .map_err(fault)?;
+        // A sweep that ran before would have taken the file for an orphan. None can run now.
+        self.artefacts.must_be_there(artefact.sha256, artefact.size).await?;
         let detail = serde_json::json!({ "code": code.to_string(), "sha256": artefact.sha256 });
         self.note_in(&mut transaction, lease.job, "rejected", &detail).await?;
         transaction.commit().await.map_err(fault)?;

@@ -150,10 +150,7 @@ impl Store {
                 .await
                 .map_err(fault)?;
             // A sweep that ran before would have taken the file for an orphan. None can run now.
-            if !self.artefacts.is_there(sha256) {
-                let path = self.artefacts.path(sha256);
-                return Err(Error::MissingArtefact { sha256: sha256.to_string(), path });
-            }
+            self.artefacts.must_be_there(sha256, size).await?;
         }
         let work = &new.work;
         query(

@@ -129,35 +129,6 @@ impl Store {
         .map_err(|source| self.fault("the queue", "looking for work", source))
     }
 
-    /// Reads every artefact that the records name, and says which are missing or changed, with a job that names each.
-    ///
-    /// # Errors
-    /// [`Error::UnreadableRecord`] or a database error.
-    pub async fn scrub(&self) -> Result<Vec<(JobId, ContentHash)>, Error> {
-        let fault = |source| self.fault("the artefacts", "listing artefacts", source);
-        let rows = query(
-            "SELECT min(job_id) AS job_id, sha256, size FROM
-             (SELECT job_id, sha256, size FROM artefacts UNION ALL SELECT job_id, sha256, size FROM work_inputs)
-             AS named GROUP BY sha256, size ORDER BY sha256",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(fault)?;
-        let mut damaged = Vec::new();
-        for row in &rows {
-            let job = word(row, "job_id", JobId::parse).map_err(fault)?;
-            let sha256 = word(row, "sha256", ContentHash::parse).map_err(fault)?;
-            let size = unsigned(row, "size").map_err(fault)?.unwrap_or(0);
-            let artefacts = self.artefacts.clone();
-            // Reading blocks a thread, so it is not done on one that runs other tasks.
-            let read = tokio::task::spawn_blocking(move || artefacts.read_content(sha256, size).is_ok());
-            if !read.await.unwrap_or(false) {
-                damaged.push((job, sha256));
-            }
-        }
-        Ok(damaged)
-    }
-
     /// The work of a job; `None` for a job that was never in the queue.
     ///
     /// # Errors

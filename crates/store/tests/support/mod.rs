@@ -89,19 +89,28 @@ pub(crate) async fn record(store: &Store, proposal: &Proposal) -> Allocation {
 
 /// Records a proposal and a job that has proven it.
 pub(crate) async fn record_proof(store: &Store, proposal: &Proposal, proof: &[u8]) -> JobId {
+    let job = job_in_verification(store, proposal).await;
+    store.conclude_verified(job, &verified_record(), proof).await.unwrap();
+    job
+}
+
+pub(crate) fn job_of(purpose: Purpose) -> NewJob {
+    NewJob { purpose, source: ProofSource::StoneLocal, input_commitment: None, request: None, retry_of: None }
+}
+
+/// Records a proposal and a job whose proof is being verified.
+pub(crate) async fn job_in_verification(store: &Store, proposal: &Proposal) -> JobId {
     let allocation = record(store, proposal).await;
-    let new = NewJob {
-        purpose: Purpose::Allocation,
-        source: ProofSource::StoneLocal,
-        input_commitment: None,
-        request: None,
-        retry_of: None,
-    };
-    let job = store.create_job(&new, &[allocation.id]).await.unwrap();
+    let job = store.create_job(&job_of(Purpose::Allocation), &[allocation.id]).await.unwrap();
     for status in [ProofStatus::Tracing, ProofStatus::Proving, ProofStatus::Verifying] {
         store.advance(job, status).await.unwrap();
     }
-    let verified = VerifiedProof {
+    job
+}
+
+/// What is recorded of a proof.
+pub(crate) fn verified_record() -> VerifiedProof {
+    VerifiedProof {
         program_hash: Felt::ONE,
         output: Vec::new(),
         fact_hash: Felt::ONE,
@@ -113,9 +122,7 @@ pub(crate) async fn record_proof(store: &Store, proposal: &Proposal, proof: &[u8
         proven_bits: 0,
         trace_size: 0,
         stages: Vec::new(),
-    };
-    store.conclude_verified(job, &verified, proof).await.unwrap();
-    job
+    }
 }
 
 /// A second program with the database open, which knows none of our types.
