@@ -42,7 +42,7 @@ pub(crate) struct Global {
         hide_default_value = true
     )]
     pub(crate) database: DatabaseFlag,
-    /// Keep artefacts in a bucket too: s3://BUCKET/PREFIX?endpoint=URL&region=NAME
+    /// Keep artefacts in a bucket too: s3://BUCKET/PREFIX
     #[arg(long, global = true, env = BUCKET_VARIABLE, hide_env_values = true, value_name = "ADDRESS")]
     pub(crate) bucket: Option<BucketFlag>,
     /// Settings file; default: ashlar.toml in the current folder, if there is one

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    AllocationId, Artefact, ArtefactKind, ContentHash, Error, JobId, Moment, PaddedFelt, ProofSource,
-    ProofStatus, Purpose, Store,
+    AllocationId, Artefact, ContentHash, Error, JobId, Moment, PaddedFelt, ProofSource, ProofStatus, Purpose,
+    Store,
     fail_point::reach,
     rows::{signed, unsigned},
     sql::{FromRow, Transaction, query, query_scalar},
