@@ -66,7 +66,7 @@ impl HmacContext for Keyed {
     }
 
     fn finish(&mut self) -> object_store::Result<&[u8]> {
-        self.done = self.state.finalize_reset().into_bytes().into();
+        self.done = self.state.clone().finalize().into_bytes().into();
         Ok(&self.done)
     }
 }
