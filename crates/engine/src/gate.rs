@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use ashlar_fault::Fault as _;
 use ashlar_risk::{Proposal, parse_proposals};
 use ashlar_store::{
-    AllocationStatus, Error, ExecutionError, ExecutionPort, GateError, GatePolicy, JobId, gate_outcome,
+    AllocationStatus, ExecutionError, ExecutionPort, GateError, GatePolicy, JobId, gate_outcome,
 };
 use serde_json::json;
 

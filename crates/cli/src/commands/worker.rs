@@ -114,12 +114,11 @@ pub(crate) fn worker_settings(
     }
     settings.drain = Duration::from_secs(flags.drain_seconds);
     // It may hold a password, and everybody on this machine can read arguments.
-    let bucket = session.global.bucket.as_ref().map(|flag| (BUCKET_VARIABLE.into(), flag.0.clone().into()));
-    settings.environment = Variables(
-        [(DATABASE_VARIABLE.into(), session.global.database.0.clone().into())]
-            .into_iter()
-            .chain(bucket)
-            .collect(),
-    );
+    let mut variables: Vec<(std::ffi::OsString, std::ffi::OsString)> =
+        vec![(DATABASE_VARIABLE.into(), session.global.database.0.clone().into())];
+    if let Some(bucket) = &session.global.bucket {
+        variables.push((BUCKET_VARIABLE.into(), bucket.0.clone().into()));
+    }
+    settings.environment = Variables(variables);
     Ok(settings)
 }
