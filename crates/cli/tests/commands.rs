@@ -510,7 +510,7 @@ fn a_bucket_is_named_without_its_keys_and_not_by_a_file_that_was_only_found() {
     let refused = list("s3://proofs", &keys);
     assert!(cfg!(feature = "tls") || stderr(&refused).contains("ASH-8251"), "{}", stderr(&refused));
 
-    std::fs::write(folder.path().join("ashlar.toml"), "bucket = 's3://proofs'\n").unwrap();
+    fs::write(folder.path().join("ashlar.toml"), "bucket = 's3://proofs'\n").unwrap();
     let refused = run(folder.path(), &["jobs", "list"]);
     let said = stdout(&refused) + &stderr(&refused);
     assert!(said.contains("--config"), "{said}");

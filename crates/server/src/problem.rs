@@ -13,7 +13,7 @@ use crate::ServerError;
 pub(crate) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// Statuses by code, ascending. A code that is not here has the status of its class.
-const STATUSES: [(u16, u16); 35] = [
+const STATUSES: [(u16, u16); 36] = [
     (4004, 503),
     (4007, 404),
     (4008, 409),

@@ -26,6 +26,17 @@ use crate::{
     support,
 };
 
+/// How a server is reached, by somebody whose patience tests have.
+fn settings_with(server: &ObjectServer, key: &str, secret: &str) -> BucketSettings {
+    let address = BucketAddress::parse(&server.address()).unwrap();
+    let keys = BucketKeys::new(key, secret, None).unwrap();
+    BucketSettings { patience: Duration::from_millis(300), ..BucketSettings::new(address, keys) }
+}
+
+fn settings(server: &ObjectServer) -> BucketSettings {
+    settings_with(server, KEY, SECRET)
+}
+
 /// A machine: a data folder of its own, with records of its own.
 struct Machine {
     folder: TempDir,
@@ -158,7 +169,7 @@ macro_rules! wherever {
         mod bucket {
             $(#[test] fn $name() {
                 let Some(server) = crate::object_server::ObjectServer::start() else { return };
-                let settings = server.settings();
+                let settings = crate::bucket::settings(&server);
                 super::block_on(async { super::$name(super::machine(Some(&settings)).await).await });
             })*
         }
@@ -178,13 +189,13 @@ wherever!(
 #[tokio::test]
 async fn one_machine_keeps_and_another_that_shares_no_folder_reads() {
     let Some(server) = ObjectServer::start() else { return };
-    let (one, other) = (machine(Some(&server.settings())).await, machine(Some(&server.settings())).await);
+    let (one, other) = (machine(Some(&settings(&server))).await, machine(Some(&settings(&server))).await);
     let bytes: Vec<u8> = (0..1_000_003_u32).map(|n| (n % 251) as u8).collect();
     let artefact = one.keep(&bytes).await;
     assert_eq!(other.near(), 0);
     assert_eq!(other.read(&artefact).await.unwrap(), bytes);
     assert_eq!(other.near(), 1, "it is near from now on");
-    let third = machine(Some(&server.settings())).await;
+    let third = machine(Some(&settings(&server))).await;
     let near = third.store.artefacts().bring_near(&artefact).await.unwrap();
     assert_eq!(fs::read(near).unwrap(), bytes);
 }
@@ -195,7 +206,7 @@ async fn records_of_several_machines_lead_to_the_same_proof() {
     let Some(records) = Records::new(Kind::Postgres) else { return };
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let open = async |folder: &TempDir| {
-        Store::open_with(folder.path(), &records.database, Some(&server.settings())).await.unwrap()
+        Store::open_with(folder.path(), &records.database, Some(&settings(&server))).await.unwrap()
     };
     let (one_store, other_store) = (open(&one).await, open(&other).await);
     let job = support::record_proof(&one_store, &support::proposal(1), b"a proof").await;
@@ -213,12 +224,12 @@ async fn records_of_several_machines_lead_to_the_same_proof() {
 #[tokio::test]
 async fn an_object_that_was_altered_is_refused_and_what_is_near_stays() {
     let Some(server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     let artefact = one.keep(b"the proof").await;
     let object = server.object(&object_of(&artefact));
     for liar in [b"the proog".as_slice(), b"the proo", b"", b"the proof and more"] {
         fs::write(&object, liar).unwrap();
-        let other = machine(Some(&server.settings())).await;
+        let other = machine(Some(&settings(&server))).await;
         for refused in [
             other.read(&artefact).await.unwrap_err(),
             other.store.artefacts().bring_near(&artefact).await.unwrap_err(),
@@ -238,14 +249,14 @@ async fn an_object_that_was_altered_is_refused_and_what_is_near_stays() {
     }
     // Keeping the content again mends the bucket.
     one.keep(b"the proof").await;
-    let other = machine(Some(&server.settings())).await;
+    let other = machine(Some(&settings(&server))).await;
     assert_eq!(other.read(&artefact).await.unwrap(), b"the proof");
 }
 
 #[tokio::test]
 async fn a_near_copy_that_was_altered_or_removed_is_fetched_again() {
     let Some(server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     let artefact = one.keep(b"the proof").await;
     let path = one.store.artefacts().path(artefact.sha256);
     for altered in [Some(b"another".as_slice()), None] {
@@ -261,7 +272,7 @@ async fn a_near_copy_that_was_altered_or_removed_is_fetched_again() {
 #[tokio::test]
 async fn an_object_that_is_gone_is_missing() {
     let Some(server) = ObjectServer::start() else { return };
-    let (one, other) = (machine(Some(&server.settings())).await, machine(Some(&server.settings())).await);
+    let (one, other) = (machine(Some(&settings(&server))).await, machine(Some(&settings(&server))).await);
     let artefact = one.keep(b"the proof").await;
     fs::remove_file(server.object(&object_of(&artefact))).unwrap();
     let missing = other.read(&artefact).await.unwrap_err();
@@ -273,7 +284,7 @@ async fn an_object_that_is_gone_is_missing() {
 #[tokio::test]
 async fn a_scrub_finds_what_is_gone_and_mends_what_is_near() {
     let Some(server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     let job = support::record_proof(&one.store, &support::proposal(1), b"a proof").await;
     let proof = one.store.artefacts_of(job).await.unwrap()[0];
     let path = one.store.artefacts().path(proof.sha256);
@@ -288,7 +299,7 @@ async fn a_scrub_finds_what_is_gone_and_mends_what_is_near() {
 #[tokio::test]
 async fn nothing_is_recorded_while_the_bucket_is_away_and_what_is_near_is_served() {
     let Some(mut server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     let store = &one.store;
     let before = support::record_proof(store, &support::proposal(2), b"kept before").await;
     let kept = store.artefacts_of(before).await.unwrap()[0];
@@ -306,19 +317,19 @@ async fn nothing_is_recorded_while_the_bucket_is_away_and_what_is_near_is_served
     assert!(matches!(store.scrub().await, Err(Error::BucketUnreachable { .. })));
     assert_eq!(one.read(&kept).await.unwrap(), b"kept before");
     assert!(store.artefacts().bring_near(&kept).await.is_ok());
-    let other = machine(Some(&server.settings())).await;
+    let other = machine(Some(&settings(&server))).await;
     assert!(matches!(other.read(&kept).await, Err(Error::BucketUnreachable { .. })));
 
     server.go_on();
     let artefact = store.conclude_verified(job, &support::verified_record(), b"a proof").await.unwrap();
-    let other = machine(Some(&server.settings())).await;
+    let other = machine(Some(&settings(&server))).await;
     assert_eq!(other.read(&artefact).await.unwrap(), b"a proof");
 }
 
 #[tokio::test]
 async fn a_row_is_not_written_for_an_object_that_a_sweep_took() {
     let Some(server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     let program = one.keep(b"a program").await;
     fs::remove_file(server.object(&object_of(&program))).unwrap();
     let refused = submit_program(&one.store, &program).await.unwrap_err();
@@ -331,7 +342,7 @@ async fn a_row_is_not_written_for_an_object_that_a_sweep_took() {
 #[tokio::test]
 async fn a_sweep_looks_beyond_the_first_page_and_touches_nothing_foreign() {
     let Some(server) = ObjectServer::start() else { return };
-    let one = machine(Some(&server.settings())).await;
+    let one = machine(Some(&settings(&server))).await;
     // A page of a listing has a thousand names; these come first.
     let foreign = server.object("artefacts/00");
     fs::create_dir_all(&foreign).unwrap();
@@ -351,7 +362,7 @@ async fn a_sweep_looks_beyond_the_first_page_and_touches_nothing_foreign() {
 #[tokio::test]
 async fn the_artefacts_of_other_records_are_nobody_s_orphans() {
     let Some(server) = ObjectServer::start() else { return };
-    let (one, stranger) = (machine(Some(&server.settings())).await, machine(Some(&server.settings())).await);
+    let (one, stranger) = (machine(Some(&settings(&server))).await, machine(Some(&settings(&server))).await);
     let artefact = one.keep(b"old, and not named yet").await;
     one.store.sweep_bucket(Duration::from_secs(3600)).await.unwrap();
     assert!(one.store.look_at_bucket().await.unwrap().unwrap().starts_with("s3://proofs/team/a at http://"));
@@ -371,7 +382,9 @@ async fn the_artefacts_of_other_records_are_nobody_s_orphans() {
 #[tokio::test]
 async fn keys_that_do_not_open_are_refused_and_shown_nowhere() {
     let Some(server) = ObjectServer::start() else { return };
-    for settings in [server.settings_with(KEY, "not-the-secret"), server.settings_with("AKIAOTHER", SECRET)] {
+    for settings in
+        [settings_with(&server, KEY, "not-the-secret"), settings_with(&server, "AKIAOTHER", SECRET)]
+    {
         let machine = machine(Some(&settings)).await;
         let nowhere = Artefact { kind: ArtefactKind::Log, sha256: ContentHash::of(b"x"), size: 1 };
         let errors = [

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use ashlar_store::{BucketAddress, BucketKeys, BucketSettings};
 use tempfile::TempDir;
 
 pub(crate) const KEY: &str = "AKIATESTOFASHLAR";
@@ -70,17 +69,6 @@ impl ObjectServer {
 
     pub(crate) fn address(&self) -> String {
         format!("s3://{BUCKET}/{PREFIX}?endpoint=http://127.0.0.1:{}", self.port)
-    }
-
-    /// How it is reached, by somebody whose patience tests have.
-    pub(crate) fn settings(&self) -> BucketSettings {
-        self.settings_with(KEY, SECRET)
-    }
-
-    pub(crate) fn settings_with(&self, key: &str, secret: &str) -> BucketSettings {
-        let address = BucketAddress::parse(&self.address()).unwrap();
-        let keys = BucketKeys::new(key, secret, None).unwrap();
-        BucketSettings { patience: Duration::from_millis(300), ..BucketSettings::new(address, keys) }
     }
 
     /// The file of an object, by its name below the prefix.
