@@ -137,22 +137,26 @@ const LONG_FEATURES: &str = "ashlar-store/postgres,ashlar-engine/postgres,ashlar
 /// What [`test`] leaves out, because it would make a newcomer wait.
 fn test_long(root: &Path) -> Result<(), Vec<String>> {
     let long = [("ASHLAR_TESTS", "long")];
-    let databases = ["test", "--release", "--package", "ashlar-store", "--package", "ashlar-engine"];
-    let command_line = ["test", "--release", "--package", "ashlar"];
-    let forgeries = [
-        "test",
-        "--release",
-        "--package",
-        "ashlar-cpu-air",
-        "--test",
-        "forgeries",
-        "violations_in_everything",
+    // Of the whole workspace, because a part of it would be compiled with other features, down to the prover. The names
+    // leave out what does not touch a database.
+    let of_workspace = ["test", "--release", "--workspace", "--test"];
+    let names = [
+        "contention::",
+        "database::",
+        "executions::",
+        "fail_points::",
+        "gate::",
+        "namespaces::",
+        "pages::",
+        "processes::",
+        "queue_model::",
+        "records::",
     ];
-    let features = ["--features", LONG_FEATURES, "--test", "all"];
-    let features_of_one = ["--features", "postgres", "--test", "all", "database::"];
-    cargo_with(root, &[databases.as_slice(), &features].concat(), &long)
-        .and_then(|()| cargo_with(root, &[command_line.as_slice(), &features_of_one].concat(), &long))
-        .and_then(|()| cargo_with(root, &forgeries, &long))
+    let features = format!("--features={LONG_FEATURES},ashlar/postgres");
+    let databases = [of_workspace.as_slice(), &["all", &features, "--"], &names].concat();
+    let forgeries = [of_workspace.as_slice(), &["forgeries", "violations_in_everything"]].concat();
+    cargo_with(root, &forgeries, &long)
+        .and_then(|()| cargo_with(root, &databases, &long))
         .map_err(|error| vec![error])
 }
 
