@@ -283,6 +283,14 @@ impl Artefacts {
             let expected = sha256.to_string();
             return Err(Error::AlteredArtefact { path, expected, got: got.to_string() });
         }
+        if bytes.len() as u64 != size {
+            let expected = format!("{size} bytes");
+            return Err(Error::AlteredArtefact {
+                path,
+                expected,
+                got: format!("{} bytes or more", bytes.len()),
+            });
+        }
         Ok(bytes)
     }
 
