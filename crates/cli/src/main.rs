@@ -79,9 +79,31 @@ fn end(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.exit().status())
 }
 
+/// What runs a command. Heavy work has threads of its own in every case.
+fn runtime_of(command: &Command) -> tokio::runtime::Builder {
+    // A long page that is being written must not hold all other answers up.
+    const MOST_THREADS: usize = 4;
+    match command {
+        Command::Serve(_) => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+        _ => {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            if matches!(command, Command::WorkOn(_)) {
+                // The proof and the threads that it starts; what writes to the records stays as it is.
+                builder.on_thread_start(ashlar_engine::yield_to_others);
+            }
+            builder
+        }
+    }
+}
+
 fn run(line: CommandLine) -> ExitCode {
     let console = Console::new(&line.global);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime_of(&line.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(&CommandError::Broken(Box::new(error)).into()),
     };

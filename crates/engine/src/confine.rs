@@ -1,5 +1,5 @@
 //! What the process of an attempt does to itself before it touches anything: it dies with its worker, may not take more
-//! memory than was set aside, and yields to whatever else runs.
+//! memory than was set aside, and its heavy threads yield to whatever else runs.
 
 use std::io;
 
@@ -14,7 +14,7 @@ const RESERVED: u64 = 768 << 20;
 /// The same for each thread: its stack and the part of the heap that the allocator reserves for it.
 const RESERVED_BY_THREAD: u64 = 80 << 20;
 
-/// How much the process of an attempt yields to others, in steps of `nice`.
+/// How much a thread that proves yields to others, in steps of `nice`.
 const YIELD: i32 = 10;
 
 /// What the process of an attempt is given.
@@ -88,8 +88,14 @@ impl Confinement {
         // Should the machine run out of memory all the same, this process goes first. Where that cannot be said, the
         // system chooses.
         let _ = std::fs::write("/proc/self/oom_score_adj", "800");
-        // A process that is not allowed to yield runs as it is.
-        let _ = nice(YIELD);
         Ok(())
     }
+}
+
+/// Lets this thread, and those that it starts from now on, yield to whatever else runs.
+///
+/// The thread that writes to the records is not to yield: while it waits for its turn it would hold everybody else up.
+pub fn yield_to_others() {
+    // On Linux the value is a thread's. One that is not allowed to yield runs as it is.
+    let _ = nice(YIELD);
 }

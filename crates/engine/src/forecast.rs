@@ -4,6 +4,11 @@
 //! Nothing that somebody sends is run to find out how large it is. The figures are upper bounds; a run that turns out
 //! to need more than was set aside for it is stopped and given more.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use ashlar_cpu_air::layout;
 use ashlar_risk::{MODEL_LAYOUT, Proposal};
 use ashlar_stark::StoragePolicy;
@@ -29,7 +34,7 @@ const SMALL: u64 = 1 << 30;
 const MACHINE_BYTES_A_STEP: u64 = 128;
 
 /// The size of a run, as far as the cost of its proof depends on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct RunSize {
     /// The layout's name.
     pub layout: String,
@@ -97,8 +102,7 @@ impl Forecast {
         memory_bytes.saturating_sub(BESIDES).max(1)
     }
 
-    /// Of a proof that is made on this machine; in words why there is none.
-    pub fn here(size: &RunSize, requirements: &Requirements, rates: &Rates) -> Result<Forecast, String> {
+    fn at(rates: &Rates, size: &RunSize, requirements: &Requirements) -> Result<Forecast, String> {
         let layout =
             layout::by_name(&size.layout).ok_or_else(|| format!("no layout is called {:?}", size.layout))?;
         let target = Target::new(layout, size.n_steps, size.page_cells).map_err(|error| error.to_string())?;
@@ -119,5 +123,87 @@ impl Forecast {
             proof_bytes: prediction.bytes as u64,
             micro_usd: 0,
         })
+    }
+}
+
+/// Forecasts of proofs that are made on this machine. Cheap to clone; clones share what they know.
+///
+/// Parameters are found by a search, which takes some milliseconds. Requests are much alike, so that what was found is
+/// kept.
+#[derive(Clone, Debug)]
+pub struct Forecaster {
+    rates: Rates,
+    known: Arc<Mutex<HashMap<(RunSize, Requirements), Forecast>>>,
+}
+
+impl Forecaster {
+    /// As many as are kept. Who sends requests decides how many different ones there are.
+    const MOST_KNOWN: usize = 512;
+
+    /// On a machine of these rates.
+    pub fn new(rates: Rates) -> Forecaster {
+        Forecaster { rates, known: Arc::default() }
+    }
+
+    /// Of a proof of a run of this size.
+    ///
+    /// # Errors
+    /// In words why there is none.
+    pub fn forecast(&self, size: &RunSize, requirements: &Requirements) -> Result<Forecast, String> {
+        let asked = (size.clone(), *requirements);
+        // A panic elsewhere leaves a map of true forecasts.
+        if let Some(forecast) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&asked) {
+            return Ok(*forecast);
+        }
+        let forecast = Forecast::at(&self.rates, size, requirements)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Forecaster::MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(asked, forecast);
+        Ok(forecast)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ashlar_field::Kernels;
+
+    use super::*;
+
+    fn forecaster() -> Forecaster {
+        Forecaster::new(Rates::default_of(Kernels::Scalar))
+    }
+
+    fn size(n_steps: u64) -> RunSize {
+        RunSize { layout: "small".to_owned(), n_steps, page_cells: 1000 }
+    }
+
+    #[test]
+    fn a_forecast_that_is_known_is_the_one_that_was_made() {
+        let forecaster = forecaster();
+        let wish = |minimum_bits| Requirements { minimum_bits, ..Requirements::default() };
+        let asked = [(size(4096), wish(96)), (size(8192), wish(96)), (size(4096), wish(80))];
+        let first = asked.clone().map(|(size, wish)| forecaster.forecast(&size, &wish).unwrap());
+        assert_eq!(forecaster.known.lock().unwrap().len(), asked.len());
+        for ((size, wish), first) in asked.iter().zip(first) {
+            assert_eq!(forecaster.forecast(size, wish).unwrap(), first);
+            assert_eq!(Forecast::at(&forecaster.rates, size, wish).unwrap(), first);
+        }
+        assert!(first[0].cpu_seconds < first[1].cpu_seconds && first[0] != first[2], "{first:?}");
+    }
+
+    #[test]
+    fn no_sender_fills_the_memory_with_forecasts() {
+        let forecaster = forecaster();
+        for page_cells in 0..2 * Forecaster::MOST_KNOWN as u64 {
+            let size = RunSize { page_cells, ..size(512) };
+            forecaster.forecast(&size, &Requirements::default()).unwrap();
+            assert!(forecaster.known.lock().unwrap().len() <= Forecaster::MOST_KNOWN);
+        }
+        let nonsense = RunSize { layout: "x".repeat(1 << 20), ..size(512) };
+        let known = forecaster.known.lock().unwrap().len();
+        forecaster.forecast(&nonsense, &Requirements::default()).unwrap_err();
+        assert_eq!(forecaster.known.lock().unwrap().len(), known);
     }
 }

@@ -5,7 +5,7 @@
 //! | `service` | [`Engine`]: submit, plan, cancel, retry, depth, workers, events: what a server calls |
 //! | `submission` | [`Submission`]: what is asked for, and under which [`Circumstances`] |
 //! | `backend` | [`Backend`]: who makes proofs, what each can take, what it predicts |
-//! | `forecast` | [`RunSize`], [`Forecast`]: what a proof will cost, before anything runs |
+//! | `forecast` | [`RunSize`], [`Forecast`], [`Forecaster`]: what a proof will cost, before anything runs |
 //! | `router` | [`RouterPolicy`], [`route`]: which backend, and why; pure |
 //! | `breaker` | [`Breaker`]: a backend that keeps failing is left alone for a while |
 //! | `settings` | [`Settings`]: limits, leases, retries |
@@ -48,9 +48,9 @@ pub use backend::{Atlantic, AtlanticTerms, Backend, Mock, Order, StoneExternal, 
 pub use breaker::{Breaker, BreakerPolicy};
 pub use child::{ChildOrder, Ended, Variables, supervise};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use confine::{Confinement, ConfinementError};
+pub use confine::{Confinement, ConfinementError, yield_to_others};
 pub use error::EngineError;
-pub use forecast::{Forecast, RunSize};
+pub use forecast::{Forecast, Forecaster, RunSize};
 pub use gate::Gate;
 pub use health::{Health, Trouble};
 pub use port::JobEngine;

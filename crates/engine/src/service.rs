@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Atlantic, Backend, Clock, EngineError, Forecast, Mock, Offer, RouterPolicy, Routing, RunSize, Settings,
-    StoneExternal, StoneLocal, Submission, SystemClock, Task, Trouble, health::Watched,
+    Atlantic, Backend, Clock, EngineError, Forecast, Forecaster, Mock, Offer, RouterPolicy, Routing, RunSize,
+    Settings, StoneExternal, StoneLocal, Submission, SystemClock, Task, Trouble, health::Watched,
     retry::may_go_elsewhere, route, router::Question,
 };
 
@@ -84,10 +84,10 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, EngineError> {
         settings.policy.check()?;
-        let (rates, most_bytes) = (settings.rates, settings.memory_bytes);
+        let (forecaster, most_bytes) = (Forecaster::new(settings.rates), settings.memory_bytes);
         let backends: Vec<Box<dyn Backend>> = vec![
-            Box::new(StoneLocal { rates, most_bytes }),
-            Box::new(StoneExternal { program: settings.external_prover.clone(), rates, most_bytes }),
+            Box::new(StoneLocal { forecaster: forecaster.clone(), most_bytes }),
+            Box::new(StoneExternal { program: settings.external_prover.clone(), forecaster, most_bytes }),
             Box::new(Atlantic { terms: settings.atlantic.clone() }),
             Box::new(Mock),
         ];

@@ -53,7 +53,7 @@ pub struct ProgramTask {
 }
 
 /// How a proof is to be.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// Least conjectured bits of security.

@@ -1,6 +1,8 @@
 //! Parameters for a trace of any size and any wanted security: FRI steps that always add up, and the cheapest
 //! combination of blow-up, queries, grinding and folding by prediction, at the [`Rates`] of a machine.
 
+use std::collections::HashMap;
+
 use ashlar_cpu_air::{
     air::CpuAir,
     input::{MemorySegment, PublicInput, PublicMemoryCell},
@@ -15,7 +17,7 @@ use ashlar_stark::{FriParameters, Security, StarkParameters, air::Air as _};
 use crate::{
     parameters::ProofParameters,
     policy::STRICT_QUERIES,
-    prediction::{MOST_CALLDATA_FELTS, PageZero, Prediction, Rates, TraceShape, predict},
+    prediction::{MOST_CALLDATA_FELTS, Meetings, PageZero, Prediction, Rates, TraceShape, predict_meeting},
 };
 
 /// What the parameters are chosen for.
@@ -275,10 +277,16 @@ impl Candidates {
         if wish.bits > most {
             return Err(AutomaticError::TooManyBits { most, wanted: wish.bits });
         }
+        // What some queries meet is known for all candidates that have as many.
+        let log_largest_domain = shape.log_trace_length + LOG_BLOW_UPS.end();
+        let mut known = HashMap::new();
         let all: Vec<Candidate> = numbers(&shape, wish.bits)
             .map(|numbers| {
                 let parameters = with(&shape, wish, numbers);
-                let prediction = predict(&parameters.stark, &shape, page, rates);
+                let n_queries = numbers.n_queries;
+                let meetings =
+                    known.entry(n_queries).or_insert_with(|| Meetings::of(n_queries, log_largest_domain));
+                let prediction = predict_meeting(meetings, &parameters.stark, &shape, page, rates);
                 let one_transaction =
                     settles && prediction.calldata_felts * SPREAD <= MOST_CALLDATA_FELTS as f64;
                 Candidate { parameters, prediction, one_transaction }

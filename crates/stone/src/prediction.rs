@@ -17,6 +17,7 @@ pub use calibration::calibrate;
 pub use rates::{HashRates, Rates};
 pub use size::{MOST_CALLDATA_FELTS, PageZero, ProofParts};
 
+pub(crate) use size::Meetings;
 use size::{Stream, WORD};
 
 /// The dimensions of a trace, as far as cost and size depend on them.
@@ -129,7 +130,24 @@ pub fn predict(
     page: PageZero,
     rates: &Rates,
 ) -> Prediction {
-    let stream = Stream::expected(parameters, shape);
+    predict_meeting(
+        &Meetings::of(parameters.fri.n_queries, log_domain(parameters, shape)),
+        parameters,
+        shape,
+        page,
+        rates,
+    )
+}
+
+/// [`predict`], where it is known what the queries of these parameters meet: for those who compare many.
+pub(crate) fn predict_meeting(
+    meetings: &Meetings,
+    parameters: &StarkParameters,
+    shape: &TraceShape,
+    page: PageZero,
+    rates: &Rates,
+) -> Prediction {
+    let stream = Stream::meeting(parameters, shape, meetings);
     Prediction {
         bytes: stream.bytes(),
         calldata_felts: stream.calldata_felts(page),
@@ -142,26 +160,37 @@ pub fn predict(
     }
 }
 
+/// log₂ of the evaluation domain.
+pub(crate) fn log_domain(parameters: &StarkParameters, shape: &TraceShape) -> u32 {
+    shape.log_trace_length + parameters.log_n_cosets
+}
+
+/// 2^`log`, exactly: a search predicts thousands of proofs, each of dozens of powers.
+fn two_to(log: u32) -> f64 {
+    // The exponent of a double is stored with 1023 added; 2^1023 is the largest power that there is.
+    f64::from_bits(u64::from(1023 + log.min(1023)) << 52)
+}
+
 /// What a machine takes to do nothing in particular, measured in products of single elements: starting, reading the
 /// settings, building the constraints of a layout; then a share for every row of the trace.
 fn input(shape: &TraceShape, rates: &Rates) -> f64 {
     const START: f64 = 500_000.0;
     const CONSTRAINT: f64 = 2_000.0;
     const ROW: f64 = 0.7;
-    let length = f64::from(shape.log_trace_length).exp2();
+    let length = two_to(shape.log_trace_length);
     (START + CONSTRAINT * shape.constraints as f64 + ROW * length) * rates.single_multiplication
 }
 
 /// One transform of a column of the trace's length, in nanoseconds.
 fn transform(shape: &TraceShape, rates: &Rates) -> f64 {
-    let length = f64::from(shape.log_trace_length).exp2();
+    let length = two_to(shape.log_trace_length);
     length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly
 }
 
 /// Transforms that a storage policy adds to those of the default one.
 fn transforms_again(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
     let traces = (shape.widths[0] + shape.widths[1]) as f64;
-    let cosets = f64::from(parameters.log_n_cosets).exp2();
+    let cosets = two_to(parameters.log_n_cosets);
     match storage {
         StoragePolicy::Stored | StoragePolicy::TwoCosets => 0.0,
         StoragePolicy::OneCoset => traces,
@@ -178,9 +207,9 @@ pub fn proof_parts(parameters: &StarkParameters, shape: &TraceShape) -> ProofPar
 
 /// CPU seconds of every phase, with the default storage policy.
 fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> PhaseSeconds {
-    let length = f64::from(shape.log_trace_length).exp2();
-    let blow_up = f64::from(parameters.log_n_cosets).exp2();
-    let log_domain = shape.log_trace_length + parameters.log_n_cosets;
+    let length = two_to(shape.log_trace_length);
+    let blow_up = two_to(parameters.log_n_cosets);
+    let log_domain = log_domain(parameters, shape);
     let transform = transform(shape, rates);
     let Operations { products, sums, constraints, single_poles, crowded_columns } = shape.operations;
     let [first, interaction] = shape.widths.map(|width| width as f64);
@@ -192,12 +221,11 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
     let mut log_layer = log_domain.saturating_sub(steps.first().copied().unwrap_or(0));
     for &step in steps.iter().skip(1) {
         // A layer is evaluated from its coefficients; its rows are 2^step values.
-        low_degree += f64::from(log_layer).exp2() / 2.0 * f64::from(log_layer) * rates.butterfly;
+        low_degree += two_to(log_layer) / 2.0 * f64::from(log_layer) * rates.butterfly;
         log_layer = log_layer.saturating_sub(step);
-        low_degree += tree(parameters, &rates.batch, log_layer, f64::from(step).exp2());
+        low_degree += tree(parameters, &rates.batch, log_layer, two_to(step));
     }
-    let grinding =
-        f64::from(parameters.fri.proof_of_work_bits).exp2() * rates.nonce(parameters.proof_of_work_hash());
+    let grinding = two_to(parameters.fri.proof_of_work_bits) * rates.nonce(parameters.proof_of_work_hash());
     let nanoseconds = Phase::ALL.map(|phase| match phase {
         Phase::FirstTrace => length * first * rates.trace_cell,
         Phase::FirstCommitment => commitment(first),
@@ -231,16 +259,14 @@ fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> Ph
 /// Products a coefficient that the values on some groups of rows of a coset take, or the transform of the coset, if
 /// that takes fewer.
 fn products_for_groups(groups: f64, transform: f64) -> f64 {
-    (0..=6)
-        .map(|layers| f64::from(layers) / 2.0 + groups / f64::from(layers).exp2())
-        .fold(transform, f64::min)
+    (0..=6).map(|layers| f64::from(layers) / 2.0 + groups / two_to(layers)).fold(transform, f64::min)
 }
 
 /// The columns are evaluated again on the groups of rows that are opened, in cosets that are not kept.
 fn openings(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> f64 {
-    let length = f64::from(shape.log_trace_length).exp2();
+    let length = two_to(shape.log_trace_length);
     let columns = (shape.widths[0] + shape.widths[1] + 2) as f64;
-    let cosets = f64::from(parameters.log_n_cosets).exp2();
+    let cosets = two_to(parameters.log_n_cosets);
     let groups = parameters.fri.n_queries as f64 / cosets;
     let products = products_for_groups(groups, f64::from(shape.log_trace_length));
     // Those of the two cosets that are kept are read.
@@ -249,10 +275,8 @@ fn openings(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> 
 
 /// The tree over a table of 2^`height` rows, in nanoseconds.
 fn tree(parameters: &StarkParameters, rates: &HashRates, height: u32, width: f64) -> f64 {
-    let rows = f64::from(height).exp2() * rates.message(parameters.hash_at_depth(height), width);
-    rows + (0..height)
-        .map(|depth| f64::from(depth).exp2() * rates.node(parameters.hash_at_depth(depth)))
-        .sum::<f64>()
+    let rows = two_to(height) * rates.message(parameters.hash_at_depth(height), width);
+    rows + (0..height).map(|depth| two_to(depth) * rates.node(parameters.hash_at_depth(depth))).sum::<f64>()
 }
 
 /// Verifying, in nanoseconds: one message at a time on one thread.
@@ -275,8 +299,8 @@ fn verification(parameters: &StarkParameters, shape: &TraceShape, stream: &Strea
 /// and the layers of the low-degree test. `docs/benchmarks.md` says how close it comes.
 fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
     const PROCESS: f64 = 13e6;
-    let length = f64::from(shape.log_trace_length).exp2();
-    let blow_up = f64::from(parameters.log_n_cosets).exp2();
+    let length = two_to(shape.log_trace_length);
+    let blow_up = two_to(parameters.log_n_cosets);
     let traces = (shape.widths[0] + shape.widths[1]) as f64;
     let columns = traces + 2.0;
     // All in columns of the trace's length from here on. A tree keeps all but its three lowest levels.
@@ -296,8 +320,8 @@ fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: Stora
     let mut layers = columns * (1.0 + cosets - released) + 3.0 * tree + 1.0;
     let mut values = blow_up;
     for (step, next) in parameters.fri.fri_step_list.iter().zip(parameters.fri.fri_step_list.iter().skip(1)) {
-        values /= f64::from(*step).exp2();
-        layers += values + values / f64::from(*next).exp2() / 4.0;
+        values /= two_to(*step);
+        layers += values + values / two_to(*next) / 4.0;
     }
     PROCESS + WORD * length * (witness + composition.max(quotient).max(layers))
 }

@@ -18,11 +18,14 @@ use crate::{
     Error,
     artefacts::Artefacts,
     bucket::{Bucket, BucketSettings},
-    sql::{Pool, Transaction},
+    sql::{File, Pool, Transaction},
 };
 
 /// How long a writer waits for another process to release the database.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most connections of one process that read a file at once.
+const READERS: u32 = 4;
 
 /// How often a change is made that was given up in favour of another one.
 const TURNS: u32 = 5;
@@ -160,18 +163,26 @@ async fn open_file(folder: &Path, path: &Path) -> Result<Pool, Error> {
     // released when the file is closed, however the process ends.
     let lock = lock_migration(folder.join("migration.lock")).await?;
     let fault = |source| Error::database(path, "the database", "opening", source);
-    let pool = SqlitePoolOptions::new()
-        .max_connections(4)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options)
-        .await
-        .map_err(fault)?;
+    let changing = connections(1).connect_with(options.clone()).await.map_err(fault)?;
     migrations::sqlite()
-        .run(&pool)
+        .run(&changing)
         .await
         .map_err(|error| migrations::error(path.to_owned(), error, fault))?;
     drop(lock);
-    Ok(Pool::Sqlite(pool))
+    let reading = connections(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Pool::Sqlite(File { changing, reading }))
+}
+
+/// At most so many connections to a file. Once made they stay: making one anew gains nothing, and leaves the memory of a
+/// process that runs for months in pieces.
+fn connections(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A file does not hang up.
+        .test_before_acquire(false)
 }
 
 #[cfg(feature = "postgres")]

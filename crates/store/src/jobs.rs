@@ -466,6 +466,7 @@ impl Store {
     /// A database error.
     pub async fn conclude_abandoned(&self, now: Moment) -> Result<Vec<JobId>, Error> {
         let fault = |source| self.fault("abandoned jobs", "concluding abandoned jobs", source);
+        let mut transaction = self.write().await?;
         let ids: Vec<String> = query_scalar(
             "UPDATE proof_jobs
              SET proof_status = CASE WHEN cancel_requested_at IS NULL THEN 'failed' ELSE 'cancelled' END,
@@ -477,9 +478,10 @@ impl Store {
         .bind(ABANDONED.to_string())
         .bind(now.to_string())
         .bind(now.to_string())
-        .fetch_all(&self.pool)
+        .fetch_all(&mut transaction)
         .await
         .map_err(fault)?;
+        transaction.commit().await.map_err(fault)?;
         Ok(ids.iter().filter_map(|id| JobId::parse(id)).collect())
     }
 

@@ -17,10 +17,20 @@ use sqlx::{PgPool, Postgres, postgres::PgRow};
 #[derive(Clone, Debug)]
 pub(crate) enum Pool {
     /// A file.
-    Sqlite(SqlitePool),
+    Sqlite(File),
     /// A server.
     #[cfg(feature = "postgres")]
     Postgres(PgPool),
+}
+
+/// Connections to one file. SQLite lets one writer in at a time: changes wait for a connection of their own, one after
+/// another, and never hold one that a reader could have.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// One connection.
+    pub(crate) changing: SqlitePool,
+    /// Some connections that refuse to change anything.
+    pub(crate) reading: SqlitePool,
 }
 
 impl Pool {
@@ -28,7 +38,7 @@ impl Pool {
     /// committed before it, and rows that the change depends on are to be read with [`Query::locked`].
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
-            Pool::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
+            Pool::Sqlite(file) => file.changing.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
                 pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map(Transaction::Postgres)
@@ -39,7 +49,10 @@ impl Pool {
     /// Closes all connections.
     pub(crate) async fn close(&self) {
         match self {
-            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Sqlite(File { changing, reading }) => {
+                reading.close().await;
+                changing.close().await;
+            }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => pool.close().await,
         }
@@ -221,9 +234,12 @@ impl Query {
         query
     }
 
+    /// Changes something.
     pub(crate) async fn execute(self, target: impl Into<Target<'_>>) -> Result<Changed, sqlx::Error> {
         Ok(Changed(match target.into() {
-            Target::Pool(Pool::Sqlite(pool)) => self.for_sqlite().execute(pool).await?.rows_affected(),
+            Target::Pool(Pool::Sqlite(file)) => {
+                self.for_sqlite().execute(&file.changing).await?.rows_affected()
+            }
             Target::Transaction(Transaction::Sqlite(transaction)) => {
                 self.for_sqlite().execute(&mut **transaction).await?.rows_affected()
             }
@@ -236,12 +252,15 @@ impl Query {
         }))
     }
 
+    /// Reads; outside of a change, nothing can be changed this way.
     pub(crate) async fn fetch_all(self, target: impl Into<Target<'_>>) -> Result<Vec<Row>, sqlx::Error> {
         let of_sqlite = |rows: Vec<SqliteRow>| rows.into_iter().map(Row::Sqlite).collect();
         #[cfg(feature = "postgres")]
         let of_postgres = |rows: Vec<PgRow>| rows.into_iter().map(Row::Postgres).collect();
         match target.into() {
-            Target::Pool(Pool::Sqlite(pool)) => self.for_sqlite().fetch_all(pool).await.map(of_sqlite),
+            Target::Pool(Pool::Sqlite(file)) => {
+                self.for_sqlite().fetch_all(&file.reading).await.map(of_sqlite)
+            }
             Target::Transaction(Transaction::Sqlite(transaction)) => {
                 self.for_sqlite().fetch_all(&mut **transaction).await.map(of_sqlite)
             }
@@ -254,13 +273,14 @@ impl Query {
         }
     }
 
+    /// See [`Query::fetch_all`].
     pub(crate) async fn fetch_optional(
         self,
         target: impl Into<Target<'_>>,
     ) -> Result<Option<Row>, sqlx::Error> {
         match target.into() {
-            Target::Pool(Pool::Sqlite(pool)) => {
-                Ok(self.for_sqlite().fetch_optional(pool).await?.map(Row::Sqlite))
+            Target::Pool(Pool::Sqlite(file)) => {
+                Ok(self.for_sqlite().fetch_optional(&file.reading).await?.map(Row::Sqlite))
             }
             Target::Transaction(Transaction::Sqlite(transaction)) => {
                 Ok(self.for_sqlite().fetch_optional(&mut **transaction).await?.map(Row::Sqlite))

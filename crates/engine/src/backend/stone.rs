@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use ashlar_stone::Rates;
 use ashlar_store::{Lane, ProofSource};
 
 use super::{Backend, Order, Unable, in_child};
-use crate::{Ended, Forecast, Reins, RunSize, Submission};
+use crate::{Ended, Forecast, Forecaster, Reins, RunSize, Submission};
 
 /// The prover of this workspace, in a child process of this program.
 #[derive(Clone, Debug)]
 pub struct StoneLocal {
     /// How fast this machine is.
-    pub rates: Rates,
+    pub forecaster: Forecaster,
     /// The memory that the largest worker may use, in bytes.
     pub most_bytes: u64,
 }
@@ -23,7 +22,7 @@ impl Backend for StoneLocal {
     }
 
     fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
-        let forecast = here(submission, size, &self.rates)?;
+        let forecast = here(submission, size, &self.forecaster)?;
         let (needs_bytes, most_bytes) = (forecast.memory_bytes, self.most_bytes);
         if needs_bytes > most_bytes {
             Err(Unable::TooLarge { needs_bytes, most_bytes })
@@ -47,7 +46,7 @@ pub struct StoneExternal {
     /// The program; `None` if there is none here.
     pub program: Option<PathBuf>,
     /// How fast this machine is.
-    pub rates: Rates,
+    pub forecaster: Forecaster,
     /// The memory that the largest worker may use, in bytes.
     pub most_bytes: u64,
 }
@@ -65,7 +64,7 @@ impl Backend for StoneExternal {
             let missing = "no external prover is set up: STONE_BINARY_PATH names one".to_owned();
             return Err(Unable::NotConfigured { missing });
         }
-        let ours = here(submission, size, &self.rates)?;
+        let ours = here(submission, size, &self.forecaster)?;
         let forecast = Forecast {
             memory_bytes: ours.memory_bytes.saturating_mul(TIMES),
             cpu_seconds: ours.cpu_seconds * TIMES as f64,
@@ -90,6 +89,6 @@ impl Backend for StoneExternal {
     }
 }
 
-fn here(submission: &Submission, size: &RunSize, rates: &Rates) -> Result<Forecast, Unable> {
-    Forecast::here(size, &submission.requirements, rates).map_err(|reason| Unable::Unsuited { reason })
+fn here(submission: &Submission, size: &RunSize, forecaster: &Forecaster) -> Result<Forecast, Unable> {
+    forecaster.forecast(size, &submission.requirements).map_err(|reason| Unable::Unsuited { reason })
 }

@@ -2,8 +2,9 @@
 
 use ashlar_engine::{Submission, Task};
 use ashlar_risk::{MAX_FILE_BYTES, Proposal, parse_proposals};
-use ashlar_store::{AllocationFilter, AllocationId, AllocationStatus, Error};
+use ashlar_store::{Allocation, AllocationFilter, AllocationId, AllocationStatus, Error};
 use axum::http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{jobs, page, wish};
@@ -35,7 +36,13 @@ pub(super) async fn list(call: Call) -> Answer {
     let (filter, limit) = (filter(&call)?, page::limit(&call.query)?);
     let allocations = call.app.store().allocations_page(&filter, limit + 1).await?;
     let (allocations, next) = page::cut(allocations, limit, |allocation| allocation.id);
-    json_answer(StatusCode::OK, &json!({ "allocations": allocations, "next": next }))
+    json_answer(StatusCode::OK, &Page { allocations, next })
+}
+
+#[derive(Serialize)]
+struct Page {
+    allocations: Vec<Allocation>,
+    next: Option<String>,
 }
 
 /// The id in the path.

@@ -9,6 +9,7 @@ use axum::{
     http::StatusCode,
 };
 use futures_util::stream;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -55,13 +56,21 @@ fn after(call: &Call, start: i64) -> Result<i64, ServerError> {
     })
 }
 
+/// A piece of the log.
+#[derive(Serialize)]
+struct Page {
+    events: Vec<JobEvent>,
+    /// Where the next one begins.
+    last: i64,
+}
+
 async fn serve(call: Call, job: Option<JobId>, start: i64) -> Answer {
     let wants_stream = call.header("accept").is_some_and(|kinds| kinds.contains("text/event-stream"));
     let after = after(&call, start)?;
     if !wants_stream {
         let events = call.app.store().events_page(job, call.reach(), after, AT_ONCE).await?;
         let last = events.last().map_or(after, |event| event.id);
-        return json_answer(StatusCode::OK, &json!({ "events": events, "last": last }));
+        return json_answer(StatusCode::OK, &Page { events, last });
     }
     let place = call.app.open_stream().map_err(|error| Refused::from(error).retry_after(5))?;
     let log = EventLog {

@@ -4,6 +4,7 @@ use ashlar_engine::{EngineError, ProgramTask, Submission, Submitted, Task};
 use ashlar_fault::Fault;
 use ashlar_store::{Error, Job, JobFilter, JobId, ProofSource, ProofStatus, Purpose};
 use axum::http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{page, wish};
@@ -64,7 +65,13 @@ pub(super) async fn list(call: Call) -> Answer {
     let (filter, limit) = (filter(&call)?, page::limit(&call.query)?);
     let jobs = call.app.store().jobs_page(&filter, limit + 1).await?;
     let (jobs, next) = page::cut(jobs, limit, |job| job.id);
-    json_answer(StatusCode::OK, &json!({ "jobs": jobs, "next": next }))
+    json_answer(StatusCode::OK, &Page { jobs, next })
+}
+
+#[derive(Serialize)]
+struct Page {
+    jobs: Vec<Job>,
+    next: Option<String>,
 }
 
 /// The job of the path, if it is in reach: one that is not is as unknown as one that is not there.

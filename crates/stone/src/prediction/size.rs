@@ -4,7 +4,7 @@
 use ashlar_hash::ChannelHash;
 use ashlar_stark::StarkParameters;
 
-use super::TraceShape;
+use super::{TraceShape, log_domain, two_to};
 
 /// Bytes of an element or digest in the proof.
 pub(super) const WORD: f64 = 32.0;
@@ -77,32 +77,80 @@ pub(super) struct Stream {
     fri_steps: f64,
 }
 
+/// More than log₂ of any domain: the field has 2^192 roots of unity.
+const MOST_LOG_DOMAIN: u32 = 192;
+
+/// What a number of uniform queries meets in domains and trees of every size, computed once for all of them.
+pub(crate) struct Meetings {
+    /// By log₂ of the domain's size: the expected number of distinct values.
+    distinct: Vec<f64>,
+    /// By height of the tree: the expected number of siblings on the ways to the root.
+    siblings: Vec<f64>,
+}
+
+impl Meetings {
+    /// Of so many queries, for domains of up to 2^`log_most` values.
+    pub(crate) fn of(n_queries: u64, log_most: u32) -> Meetings {
+        let draws = n_queries as f64;
+        // Parameters that somebody else wrote may name any size; no domain is so large.
+        let log_most = log_most.min(MOST_LOG_DOMAIN);
+        // At every level, siblings of which one is an ancestor of a query and the other is not.
+        let mut all_levels = 0.0;
+        let siblings = (0..=log_most).map(|height| {
+            all_levels += if height == 0 { 0.0 } else { siblings_at(height, draws) };
+            all_levels
+        });
+        Meetings {
+            siblings: siblings.collect(),
+            distinct: (0..=log_most).map(|log_size| expected_distinct(log_size, draws)).collect(),
+        }
+    }
+
+    /// Distinct values among the queries to a domain of 2^`log_size` values.
+    fn distinct(&self, log_size: u32) -> f64 {
+        of_largest(&self.distinct, log_size)
+    }
+
+    /// Authentication nodes of a tree of 2^`height` leaves.
+    fn siblings(&self, height: u32) -> f64 {
+        of_largest(&self.siblings, height)
+    }
+}
+
+/// Nothing asked for is larger than what was computed.
+fn of_largest(values: &[f64], log_size: u32) -> f64 {
+    values.get(log_size as usize).or(values.last()).copied().unwrap_or(0.0)
+}
+
 /// Expected number of distinct values among `draws` uniform draws from 2^`log_size`.
 fn expected_distinct(log_size: u32, draws: f64) -> f64 {
-    let size = f64::from(log_size).exp2();
+    let size = two_to(log_size);
     // size · (1 − (1 − 1/size)^draws), without cancellation for large sizes.
     -size * (draws * (-1.0 / size).ln_1p()).exp_m1()
 }
 
-/// Expected number of authentication nodes of a tree of 2^`height` leaves: at every level, siblings of which one is
-/// an ancestor of a query and the other is not.
-fn expected_siblings(height: u32, draws: f64) -> f64 {
-    (1..=height)
-        .map(|level| {
-            let nodes = f64::from(level).exp2();
-            let missed = |share: f64| if share >= 1.0 { 0.0 } else { (draws * (-share).ln_1p()).exp() };
-            nodes * (missed(1.0 / nodes) - missed(2.0 / nodes))
-        })
-        .sum()
+/// Expected number of nodes of one level below which no draw fell, beside nodes below which one did.
+fn siblings_at(level: u32, draws: f64) -> f64 {
+    let nodes = two_to(level);
+    let missed = |share: f64| if share >= 1.0 { 0.0 } else { (draws * (-share).ln_1p()).exp() };
+    nodes * (missed(1.0 / nodes) - missed(2.0 / nodes))
 }
 
 impl Stream {
     /// The expectation over the queries.
     pub(super) fn expected(parameters: &StarkParameters, shape: &TraceShape) -> Stream {
-        let draws = parameters.fri.n_queries as f64;
+        Stream::meeting(
+            parameters,
+            shape,
+            &Meetings::of(parameters.fri.n_queries, log_domain(parameters, shape)),
+        )
+    }
+
+    /// [`Stream::expected`], where it is known what the queries of these parameters meet.
+    pub(super) fn meeting(parameters: &StarkParameters, shape: &TraceShape, meetings: &Meetings) -> Stream {
         let steps = &parameters.fri.fri_step_list;
         let first_step = steps.first().copied().unwrap_or(0);
-        let log_domain = shape.log_trace_length + parameters.log_n_cosets;
+        let log_domain = log_domain(parameters, shape);
         let nonce = match (parameters.fri.proof_of_work_bits, parameters.channel_hash) {
             (0, _) => 0.0,
             (_, ChannelHash::Poseidon3) => WORD,
@@ -120,20 +168,20 @@ impl Stream {
         };
         let log_cosets = log_domain.saturating_sub(first_step);
         for width in [shape.widths[0], shape.widths[1], 2] {
-            let rows = expected_distinct(log_cosets, draws) * f64::from(first_step).exp2();
+            let rows = meetings.distinct(log_cosets) * two_to(first_step);
             stream.rows.push((rows, width as f64));
             // In a table of one column the sibling leaves are rows, sent as data; there are as many.
             stream.cells += rows * width as f64;
-            stream.siblings += expected_siblings(log_cosets, draws);
+            stream.siblings += meetings.siblings(log_cosets);
         }
         let mut log_layer = log_cosets;
         for &step in steps.iter().skip(1) {
             let log_rows = log_layer.saturating_sub(step);
-            let (rows, width) = (expected_distinct(log_rows, draws), f64::from(step).exp2());
+            let (rows, width) = (meetings.distinct(log_rows), two_to(step));
             stream.rows.push((rows, width));
             // The verifier computes one cell of a row itself.
-            stream.cells += rows * width - expected_distinct(log_layer, draws);
-            stream.siblings += expected_siblings(log_rows, draws);
+            stream.cells += rows * width - meetings.distinct(log_layer);
+            stream.siblings += meetings.siblings(log_rows);
             log_layer = log_rows;
         }
         stream
@@ -188,14 +236,16 @@ mod tests {
 
     #[test]
     fn one_query_needs_one_sibling_a_level() {
-        assert!((expected_siblings(15, 1.0) - 15.0).abs() < 1e-9);
-        assert!((expected_distinct(15, 1.0) - 1.0).abs() < 1e-9);
+        let meetings = Meetings::of(1, 15);
+        assert!((meetings.siblings(15) - 15.0).abs() < 1e-9);
+        assert!((meetings.distinct(15) - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn endless_queries_need_no_sibling_and_hit_every_row() {
-        assert!(expected_siblings(6, 1e6) < 1e-3);
-        assert!((expected_distinct(6, 1e6) - 64.0).abs() < 1e-3);
+        let meetings = Meetings::of(1_000_000, 6);
+        assert!(meetings.siblings(6) < 1e-3);
+        assert!((meetings.distinct(6) - 64.0).abs() < 1e-3);
     }
 
     #[test]
