@@ -164,7 +164,7 @@ fn test_long(root: &Path) -> Result<(), Vec<String>> {
 fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
     let chosen = if layouts.is_empty() { "all".to_owned() } else { layouts.join(",") };
     // One proof at a time: each takes all cores, and the largest a few gigabytes.
-    let test = ["test", "--release", "--package", "ashlar-stone", "--test", "every_layout"];
+    let test = ["test", "--release", "--workspace", "--test", "every_layout"];
     let flags = ["--", "--nocapture", "--test-threads=1"];
     cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_EDGES", &chosen)])
         .map_err(|error| vec![error])
@@ -172,7 +172,7 @@ fn edges(root: &Path, layouts: &[String]) -> Result<(), Vec<String>> {
 
 /// A hundred proposals at once through the hybrid policy; see `docs/service.md`.
 fn hybrid(root: &Path) -> Result<(), Vec<String>> {
-    let test = ["test", "--release", "--package", "ashlar", "--test", "all"];
+    let test = ["test", "--release", "--workspace", "--test", "all"];
     let flags = ["hybrid::proposals_at_once", "--", "--nocapture"];
     cargo_with(root, &[test.as_slice(), &flags].concat(), &[("ASHLAR_HYBRID", "100")])
         .map_err(|error| vec![error])

@@ -174,7 +174,7 @@ fn two_to(log: u32) -> f64 {
 /// What a machine takes to do nothing in particular, measured in products of single elements: starting, reading the
 /// settings, building the constraints of a layout; then a share for every row of the trace.
 fn input(shape: &TraceShape, rates: &Rates) -> f64 {
-    const START: f64 = 500_000.0;
+    const START: f64 = 1_500_000.0;
     const CONSTRAINT: f64 = 2_000.0;
     const ROW: f64 = 0.7;
     let length = two_to(shape.log_trace_length);

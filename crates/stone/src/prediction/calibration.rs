@@ -1,6 +1,8 @@
-//! Measuring the [`Rates`] of this machine: every operation on all threads, several times, the fastest counts.
+//! Measuring the [`Rates`] of this machine: every operation on all threads, several times, the median counts.
 //!
-//! What counts is CPU time of this process, so that a busy machine is not taken for a slow one.
+//! What counts is CPU time of this process, so that a busy machine is not taken for a slow one. What it is slowed down
+//! by, a neighbour in its caches or a core that two processors share, slows proofs down too: the fastest run would promise
+//! what no proof sees.
 
 use std::{hint::black_box, time::Duration};
 
@@ -12,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::rates::{HashRates, Rates};
 
 /// How often every operation is measured.
-const REPETITIONS: usize = 5;
+const REPETITIONS: usize = 9;
 
 /// log₂ of the length of the columns: large enough for several passes, small enough for the caches' outer levels.
 const LOG_LENGTH: u32 = 14;
@@ -57,14 +59,16 @@ fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// The CPU time of the fastest of several runs.
-fn fastest(mut run: impl FnMut()) -> Duration {
+/// The median of the CPU times of several runs.
+fn median(mut run: impl FnMut()) -> Duration {
     let once = |_| {
         let start = cpu_time();
         run();
         cpu_time().saturating_sub(start)
     };
-    (0..REPETITIONS).map(once).min().unwrap_or_default()
+    let mut times: Vec<Duration> = (0..REPETITIONS).map(once).collect();
+    times.sort_unstable();
+    times.get(REPETITIONS / 2).copied().unwrap_or_default()
 }
 
 /// Nanoseconds of one of so many operations.
@@ -74,7 +78,7 @@ fn each(elapsed: Duration, operations: f64) -> f64 {
 
 /// Nanoseconds of one of `operations` on one thread.
 fn one_by_one<T>(operations: u32, mut operation: impl FnMut() -> T) -> f64 {
-    let elapsed = fastest(|| (0..operations).for_each(|_| _ = black_box(operation())));
+    let elapsed = median(|| (0..operations).for_each(|_| _ = black_box(operation())));
     each(elapsed, f64::from(operations))
 }
 
@@ -97,7 +101,7 @@ fn columns() -> Vec<Column> {
 fn butterfly(kernels: Kernels) -> f64 {
     let coefficients = columns();
     let mut values = coefficients.clone();
-    let elapsed = fastest(|| evaluate_coset(&coefficients, Felt::GENERATOR, &mut values, kernels));
+    let elapsed = median(|| evaluate_coset(&coefficients, Felt::GENERATOR, &mut values, kernels));
     let butterflies = f64::from(LOG_LENGTH) * f64::from(LOG_LENGTH - 1).exp2();
     each(elapsed, coefficients.len() as f64 * butterflies)
 }
@@ -108,7 +112,7 @@ fn rows(hash: CommitmentHash, rows: usize, kernels: Kernels) -> f64 {
     let table = columns();
     let cells: Vec<_> = table.iter().cycle().take(WIDTH).map(Column::groups).collect();
     let mut digests = vec![Digest([0; 32]); rows];
-    let elapsed = fastest(|| hash.hash_rows(&cells, kernels, &mut digests));
+    let elapsed = median(|| hash.hash_rows(&cells, kernels, &mut digests));
     let unit = HashRates { keccak: 1.0, blake: 1.0, poseidon: 1.0, pedersen: 1.0 };
     each(elapsed, rows as f64 * unit.message(hash, WIDTH as f64))
 }
@@ -118,7 +122,7 @@ fn nonce(hash: ProofOfWorkHash, kernels: Kernels) -> f64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     const NONCES: u64 = 1 << 18;
     let mut tried = 1;
-    let elapsed = fastest(|| {
+    let elapsed = median(|| {
         let count = AtomicU64::new(0);
         let enough = || count.load(Ordering::Relaxed) >= NONCES;
         find_nonce(hash, &[7; 32], 64, kernels, &enough, &|done| {
