@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
 
 pub use self::address::{Database, PostgresAddress};
 use crate::{
@@ -97,8 +100,12 @@ impl Store {
     /// [`Error::DatabaseAddress`].
     pub fn reconnected(&self) -> Result<Store, Error> {
         let pool = match &self.database {
-            // SQLite's connections are threads of their own, whoever asks.
-            Database::Folder => self.pool.clone(),
+            // SQLite's connections are threads of their own, but one that a stalled runtime holds is not given back.
+            Database::Folder => {
+                let options = file_options(&self.path);
+                let changing = connections(1).connect_lazy_with(options.clone());
+                Pool::Sqlite(File { changing, reading: readers(options, 1) })
+            }
             Database::Postgres(address) => reconnect_server(address)?,
         };
         Ok(Store { pool, ..self.clone() })
@@ -149,16 +156,7 @@ impl Store {
 }
 
 async fn open_file(folder: &Path, path: &Path) -> Result<Pool, Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // Every commit is synced: a job that was acknowledged survives a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE)
-        .foreign_keys(true)
-        // Otherwise REPLACE would delete rows without their triggers being asked.
-        .pragma("recursive_triggers", "ON");
+    let options = file_options(path).create_if_missing(true);
     // Two processes that create the database at once would both try to migrate it: one waits here. The lock is
     // released when the file is closed, however the process ends.
     let lock = lock_migration(folder.join("migration.lock")).await?;
@@ -169,8 +167,24 @@ async fn open_file(folder: &Path, path: &Path) -> Result<Pool, Error> {
         .await
         .map_err(|error| migrations::error(path.to_owned(), error, fault))?;
     drop(lock);
-    let reading = connections(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-    Ok(Pool::Sqlite(File { changing, reading }))
+    Ok(Pool::Sqlite(File { changing, reading: readers(options, READERS) }))
+}
+
+fn file_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Every commit is synced: a job that was acknowledged survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        // Otherwise REPLACE would delete rows without their triggers being asked.
+        .pragma("recursive_triggers", "ON")
+}
+
+/// Connections that can change nothing, made when they are needed.
+fn readers(options: SqliteConnectOptions, most: u32) -> SqlitePool {
+    connections(most).connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"))
 }
 
 /// At most so many connections to a file. Once made they stay: making one anew gains nothing, and leaves the memory of a

@@ -2,7 +2,10 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use crate::databases::{Records, on_both};
+use crate::{
+    databases::{Records, on_both},
+    support::outsider,
+};
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_field::Felt;
 use ashlar_store::{
@@ -401,6 +404,30 @@ async fn many_writers_on_fresh_records_lose_nothing(records: Records) {
     let store = records.open().await;
     assert_eq!(store.jobs(Some(ProofStatus::Verified), 100).await.unwrap().len(), 20);
     assert_eq!(store.figures().await.unwrap().all_allocations(), 5);
+}
+
+/// Of SQLite: a server's readers wait for nobody.
+#[tokio::test]
+async fn changes_that_wait_for_another_process_hold_up_no_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let job = store.create_job(&ALLOCATION_JOB, &[]).await.unwrap();
+    let other = outsider(folder.path()).await;
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let changes: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.create_job(&ALLOCATION_JOB, &[]).await })
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(store.job(job).await.unwrap().id, job);
+    }
+    assert!(changes.iter().all(|change| !change.is_finished()));
+    held.rollback().await.unwrap();
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
