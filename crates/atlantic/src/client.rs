@@ -117,6 +117,9 @@ pub struct Listing {
     pub network: Option<Network>,
 }
 
+/// How often it is asked whether there is a hint.
+const GLANCE: Duration = Duration::from_secs(1);
+
 const SUBMIT: &str = "POST /atlantic-query";
 const SHOW: &str = "GET /atlantic-query/{id}";
 const JOBS: &str = "GET /atlantic-query-jobs/{id}";
@@ -309,6 +312,21 @@ impl Client {
         polling: Polling,
         watch: &mut dyn FnMut(Sight<'_>) -> ControlFlow<()>,
     ) -> Result<Look, Error> {
+        self.wait_with_hints(query, polling, watch, &mut || false)
+    }
+
+    /// [`Client::wait`] that looks earlier where there is a hint of news. `hinted` is asked every few seconds whether one
+    /// has come since it was asked before. However many come, looks are no closer to each other than the shortest pause.
+    ///
+    /// # Errors
+    /// As [`Client::wait`].
+    pub fn wait_with_hints(
+        &self,
+        query: &QueryId,
+        polling: Polling,
+        watch: &mut dyn FnMut(Sight<'_>) -> ControlFlow<()>,
+        hinted: &mut dyn FnMut() -> bool,
+    ) -> Result<Look, Error> {
         let began = self.clock.now();
         let (mut pause, mut seen): (Duration, Option<Query>) = (polling.shortest, None);
         let mut last_answer = began;
@@ -348,8 +366,29 @@ impl Client {
                 let status = seen.map_or(QueryStatus::Received, |seen| seen.status);
                 return Err(Error::Deadline { query: query.clone(), waited, status });
             }
-            self.clock.pause(pause.min(polling.deadline.saturating_sub(waited)));
+            self.pause(pause.min(polling.deadline.saturating_sub(waited)), polling.shortest, hinted);
             pause = polling.after(pause);
+        }
+    }
+
+    /// Waits for `longest`, or where there is a hint for `shortest`, or until the clock is woken.
+    fn pause(&self, longest: Duration, shortest: Duration, hinted: &mut dyn FnMut() -> bool) {
+        let began = self.clock.now();
+        let mut length = longest;
+        loop {
+            if hinted() {
+                length = longest.min(shortest);
+            }
+            let before = self.clock.now();
+            let left = length.saturating_sub(before.saturating_sub(began));
+            if left.is_zero() {
+                return;
+            }
+            let step = left.min(GLANCE);
+            self.clock.pause(step);
+            if self.clock.now().saturating_sub(before) < step {
+                return;
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ mod support;
 
 use std::{ops::ControlFlow, time::Duration};
 
-use ashlar_atlantic::{Error, Hint, JobStatus, Listing, Network, Polling, QueryStatus, Sight, Step};
+use ashlar_atlantic::{
+    Clock as _, Error, Hint, JobStatus, Listing, Network, Polling, QueryStatus, Sight, Step,
+};
 use ashlar_atlantic_mock::{Endpoint, Fault, Script, When};
 use ashlar_fault::Fault as _;
 use support::{Stage, form, id, scripted, stage};
@@ -192,10 +194,57 @@ fn a_forged_webhook_changes_nothing() {
     // A forger says that it is done, twice.
     let forged = stage.mock.webhook(query.as_str()).to_string().replace("RECEIVED", "DONE");
     for _ in 0..2 {
-        let hint = Hint::read(forged.as_bytes(), |known| *known == query).unwrap();
+        let hint = Hint::read(forged.as_bytes()).unwrap();
         let look = stage.client.show(hint.query()).unwrap();
         assert_eq!(look.answer.atlantic_query.status, QueryStatus::Received);
     }
+}
+
+/// When a query was looked at.
+fn looks(stage: &Stage) -> Vec<Duration> {
+    let requests = stage.mock.requests();
+    requests.iter().filter(|request| request.endpoint == Endpoint::Show).map(|request| request.at).collect()
+}
+
+#[test]
+fn a_hint_makes_the_waiting_look_at_once_and_hints_without_end_look_no_more_often_than_allowed() {
+    // Nothing ever changes, so that pauses only grow.
+    let stage =
+        scripted(|_| Script::proof_only().with("status", "DONE_MAYBE".into()).with("step", "NONE".into()));
+    let query = stage.client.submit(&form(), 0).unwrap().query;
+    let rarely = Polling {
+        shortest: Duration::from_secs(5),
+        longest: Duration::from_secs(600),
+        deadline: Duration::from_secs(2000),
+        ..HOURS
+    };
+    let wait = |hinted: &mut dyn FnMut() -> bool| {
+        let (before, began) = (looks(&stage).len(), stage.clock.now());
+        let error = stage.client.wait_with_hints(&query, rarely, &mut patiently, hinted).unwrap_err();
+        assert!(matches!(error, Error::Deadline { .. }), "{error}");
+        looks(&stage).split_off(before).iter().map(|at| at.saturating_sub(began)).collect::<Vec<_>>()
+    };
+    let without = wait(&mut || false);
+    let widest = without.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(widest > Duration::from_secs(300), "{without:?}");
+
+    // In the middle of the widest pause, once.
+    let (from, until) = (without[without.len() - 3], without[without.len() - 2]);
+    let (at, began) = (from + (until - from) / 2, stage.clock.now());
+    let mut told = false;
+    let once = wait(&mut || {
+        let tell = !told && stage.clock.now() >= began + at;
+        told |= tell;
+        tell
+    });
+    let next = once.iter().find(|look| **look > from).unwrap();
+    assert!(*next >= at && *next <= at + Duration::from_secs(2), "{once:?}, hinted at {at:?}");
+    assert_eq!(once.len(), without.len() + 1, "{once:?}");
+
+    // As often as anybody asks.
+    let often = wait(&mut || true);
+    assert!(often.windows(2).all(|pair| pair[1] - pair[0] >= rarely.shortest), "{often:?}");
+    assert!(often.len() > 100, "{}", often.len());
 }
 
 #[test]

@@ -432,6 +432,9 @@ pub(crate) struct Serve {
     /// Send what jobs took to an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
     #[arg(long, env = "ASHLAR_OTLP_ENDPOINT", hide_env = true, value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
+    /// Receive webhooks of Atlantic at /webhooks/atlantic/SECRET: the file holds the secret, as does ASHLAR_ATLANTIC_WEBHOOK
+    #[arg(long, env = "ASHLAR_ATLANTIC_WEBHOOK_FILE", hide_env = true, value_name = "FILE")]
+    pub(crate) atlantic_webhook_file: Option<PathBuf>,
     /// Prove nothing here: other processes do, with ashlar worker
     #[arg(long, env = "ASHLAR_NO_WORKER")]
     pub(crate) no_worker: bool,

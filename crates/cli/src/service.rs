@@ -19,6 +19,7 @@ use ashlar_atlantic::{
 };
 use ashlar_engine::{AtlanticTerms, Gate, MOST_PROOF_BYTES, RemoteAttempt};
 use ashlar_field::Felt;
+use ashlar_server::{ServerError, WebhookSecret};
 use ashlar_stone::{Policy, read_bounded};
 use ashlar_store::{DEFAULT_BITS, DryRun, ExecutionPort, GatePolicy, Lease, Webhook};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub(crate) const GATE: &str = "gate";
 
 /// Where the account's key is, unless a file is named.
 pub(crate) const KEY_VARIABLE: &str = "ATLANTIC_API_KEY";
+
+/// Where the secret of the webhooks' path is, unless a file is named.
+const WEBHOOK_VARIABLE: &str = "ASHLAR_ATLANTIC_WEBHOOK";
 
 /// A key file is no longer than this.
 const MOST_KEY_BYTES: u64 = 4096;
@@ -143,18 +147,34 @@ pub(crate) fn managed(global: &Global) -> Result<Option<ManagedService>, Failure
     Ok(Some(ManagedService { address, key, backoff, polling, terms }))
 }
 
-/// The account's key, from a file or from the environment; it is in no flag, which everybody could see.
+/// The account's key, from a file or from the environment.
 pub(crate) fn key(file: Option<&PathBuf>) -> Result<Option<ApiKey>, Failure> {
-    let unfit = || ashlar_atlantic::Error::Key { got: "others" };
+    let unfit = || ashlar_atlantic::Error::Key { got: "others" }.into();
+    secret(file, "key", KEY_VARIABLE, unfit)?.map(|text| Ok(ApiKey::new(&text)?)).transpose()
+}
+
+/// What the path of the service's webhooks holds, from a file or from the environment; `None` if they are not received.
+pub(crate) fn webhook_secret(file: Option<&PathBuf>) -> Result<Option<WebhookSecret>, Failure> {
+    let unfit = || ServerError::WebhookSecret { got: "other characters".to_owned() }.into();
+    let text = secret(file, "secret", WEBHOOK_VARIABLE, unfit)?;
+    text.map(|text| Ok(WebhookSecret::parse(text.trim())?)).transpose()
+}
+
+/// A text that nobody else is to know, from a file or from the environment; it is in no flag, which everybody could see.
+fn secret(
+    file: Option<&PathBuf>,
+    what: &'static str,
+    variable: &str,
+    unfit: impl Fn() -> Failure,
+) -> Result<Option<String>, Failure> {
     if let Some(path) = file {
-        let bytes = read_bounded(path, "key", MOST_KEY_BYTES)?;
-        let text = String::from_utf8(bytes).map_err(|_| unfit())?;
-        return Ok(Some(ApiKey::new(&text)?));
+        let bytes = read_bounded(path, what, MOST_KEY_BYTES)?;
+        return String::from_utf8(bytes).map(Some).map_err(|_| unfit());
     }
-    match std::env::var(KEY_VARIABLE) {
-        Ok(key) => Ok(Some(ApiKey::new(&key)?)),
+    match std::env::var(variable) {
+        Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(unfit().into()),
+        Err(std::env::VarError::NotUnicode(_)) => Err(unfit()),
     }
 }
 

@@ -33,7 +33,7 @@ const DEFAULT_FILE: &str = "ashlar.toml";
 
 /// Settings that only a named file may hold: they lower what is demanded, send orders or passwords, or name a program to
 /// run.
-const NAMED_ONLY: [&str; 14] = [
+const NAMED_ONLY: [&str; 15] = [
     "database",
     "bucket",
     "execute",
@@ -49,6 +49,8 @@ const NAMED_ONLY: [&str; 14] = [
     "plain-http",
     "public-address",
     "otlp-endpoint",
+    // Whoever knows what the path holds can ask for looks.
+    "atlantic-webhook-file",
 ];
 
 /// The section of the routing policy.

@@ -36,7 +36,7 @@ fn allocation(folder: &Path, count: u64) -> JobId {
 
 fn program(bytes: Vec<u8>, steps: u64) -> Task {
     Task::Program(ProgramTask {
-        program: bytes,
+        program: bytes.into(),
         arguments: Some("7".to_owned()),
         layout: None,
         as_built: false,

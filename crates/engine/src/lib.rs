@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `service` | [`Engine`]: submit, plan, cancel, retry, depth, workers, events: what a server calls |
 //! | `submission` | [`Submission`]: what is asked for, and under which [`Circumstances`] |
+//! | `program` | [`CompiledProgram`]: a program's bytes, or the name under which they are stored
 //! | `backend` | [`Backend`]: who makes proofs, what each can take, what it predicts |
 //! | `forecast` | [`RunSize`], [`Forecast`], [`Forecaster`]: what a proof will cost, before anything runs |
 //! | `router` | [`RouterPolicy`], [`route`]: which backend, and why; pure |
@@ -34,6 +35,7 @@ mod forecast;
 mod gate;
 mod health;
 mod port;
+mod program;
 mod reins;
 mod remote;
 mod retry;
@@ -54,6 +56,7 @@ pub use forecast::{Forecast, Forecaster, RunSize};
 pub use gate::Gate;
 pub use health::{Health, Trouble};
 pub use port::JobEngine;
+pub use program::CompiledProgram;
 pub use reins::{Reins, Stop};
 pub use remote::{Delivered, MOST_PROOF_BYTES, RemoteAttempt, RemoteError, RemoteRun, Stated};
 pub use router::{

@@ -4,15 +4,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use ashlar_store::{
     Attempt, Commitment, DayBudget, Destination, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission,
-    NewWork, ProofSource, ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
+    NewWork, ProofSource, ProofStatus, QueueDepth, Store, StoredContent, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Atlantic, Backend, Clock, EngineError, Forecast, Forecaster, Mock, Offer, RouterPolicy, Routing, RunSize,
-    Settings, StoneExternal, StoneLocal, Submission, SystemClock, Task, Trouble, health::Watched,
-    retry::may_go_elsewhere, route, router::Question,
+    Atlantic, Backend, Clock, CompiledProgram, EngineError, Forecast, Forecaster, Mock, Offer, ProgramTask,
+    RouterPolicy, Routing, RunSize, Settings, StoneExternal, StoneLocal, Submission, SystemClock, Task,
+    Trouble, health::Watched, retry::may_go_elsewhere, route, router::Question,
 };
 
 /// The longest idempotency key, in characters.
@@ -200,8 +200,8 @@ impl Engine {
         let inputs = match &submission.task {
             Task::Allocation(_) => Vec::new(),
             Task::Program(task) => {
-                let sha256 = self.store.artefacts().keep(&task.program).await?;
-                vec![NewInput { role: "program", sha256, size: task.program.len() as u64 }]
+                let StoredContent { sha256, size } = task.program.store(self.store.artefacts()).await?;
+                vec![NewInput { role: "program", sha256, size }]
             }
         };
         for _ in 0..PLANS {
@@ -396,6 +396,11 @@ impl Engine {
             _ => return refused("it is not over".to_owned()),
         }
         let mut submission = self.submission_of(job).await?;
+        // What can be seen to fail is not put into the queue again.
+        if let Task::Program(ProgramTask { program: CompiledProgram::Stored(content), .. }) = &submission.task
+        {
+            self.store.artefacts().must_be_sound(*content).await?;
+        }
         // A deadline that has passed would end the new job at once.
         if submission.circumstances.deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
             submission.circumstances.deadline = None;

@@ -2,14 +2,16 @@
 
 use ashlar_risk::{MAX_PROPOSALS, Proposal, decide, parse_proposals};
 use ashlar_stone::{HashChoice, Optimize};
-use ashlar_store::{ContentHash, JobId, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose, Store};
+use ashlar_store::{
+    ContentHash, JobId, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose, Store, StoredContent,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::EngineError;
+use crate::{CompiledProgram, EngineError};
 
 /// The largest program that is taken, in bytes.
-const MOST_PROGRAM_BYTES: usize = 64 << 20;
+const MOST_PROGRAM_BYTES: u64 = 64 << 20;
 
 /// The longest arguments that are taken, in bytes.
 const MOST_ARGUMENT_BYTES: usize = 1 << 20;
@@ -40,8 +42,8 @@ pub enum Task {
 /// A run of a Cairo program.
 #[derive(Clone, Debug)]
 pub struct ProgramTask {
-    /// The compiled program: an executable of Scarb's or Cairo 0 JSON, at most 64 MiB.
-    pub program: Vec<u8>,
+    /// The compiled program, at most 64 MiB.
+    pub program: CompiledProgram,
     /// The arguments as text, such as `1 0x2 [3 4 5]`, at most 1 MiB.
     pub arguments: Option<String>,
     /// Which layout; the cheapest that fits if none is named.
@@ -135,8 +137,8 @@ impl Submission {
                 }
             }
             Task::Program(task) => {
-                if task.program.is_empty() || task.program.len() > MOST_PROGRAM_BYTES {
-                    let got = task.program.len();
+                let got = task.program.size();
+                if got == 0 || got > MOST_PROGRAM_BYTES {
                     return unusable(format!(
                         "expected a program of 1 to {MOST_PROGRAM_BYTES} bytes, got {got}"
                     ));
@@ -207,7 +209,7 @@ impl Submission {
     fn from_json(
         recorded: &Value,
         proposals: &[Value],
-        program: Option<Vec<u8>>,
+        program: Option<StoredContent>,
     ) -> Result<Submission, EngineError> {
         #[derive(Deserialize)]
         struct Uploaded {
@@ -252,6 +254,7 @@ impl Submission {
                 let Uploaded { requirements, args, layout, as_built, steps } =
                     Uploaded::deserialize(arguments).map_err(of)?;
                 let program = program.ok_or_else(|| unreadable("no program".to_owned()))?;
+                let program = CompiledProgram::Stored(program);
                 let task = ProgramTask { program, arguments: args, layout, as_built, steps };
                 (Task::Program(task), requirements.into())
             }
@@ -260,7 +263,7 @@ impl Submission {
         Ok(Submission { task, requirements, circumstances })
     }
 
-    /// What was asked for when a job was submitted.
+    /// What was asked for when a job was submitted. Of a program it is the name of its bytes, which are not read.
     ///
     /// # Errors
     /// [`EngineError::UnreadableRequest`], or of the records.
@@ -271,10 +274,8 @@ impl Submission {
             .ok_or_else(|| EngineError::UnreadableRequest { got: "no request on record".to_owned() })?;
         let proposals: Vec<Value> =
             store.allocations_of(job).await?.into_iter().map(|allocation| allocation.proposal).collect();
-        let mut program = None;
-        for input in store.inputs_of(job).await? {
-            program = Some(store.artefacts().read_content(input.sha256, input.size).await?);
-        }
+        let inputs = store.inputs_of(job).await?;
+        let program = inputs.last().map(|input| StoredContent { sha256: input.sha256, size: input.size });
         Submission::from_json(&request, &proposals, program)
     }
 
@@ -296,7 +297,7 @@ impl Submission {
             }
             Task::Program(task) => {
                 let arguments = task.arguments.as_deref().unwrap_or_default();
-                ContentHash::of(format!("{}\n{arguments}", ContentHash::of(&task.program)).as_bytes())
+                ContentHash::of(format!("{}\n{arguments}", task.program.sha256()).as_bytes())
             }
         }
     }

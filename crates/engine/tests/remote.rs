@@ -378,6 +378,58 @@ async fn an_attempt_that_is_to_stop_stops_waiting_and_the_query_stays_on_record(
     assert_eq!(stage.state().await, [RemoteState::Accepted]);
 }
 
+/// Lets an attempt wait for its query, with `tell` called after each look, which it is given the number of, and says how
+/// long the pauses between looks were.
+async fn pauses(tell: impl Fn(&Store, &str, usize) + Send + Sync + 'static) -> Vec<Duration> {
+    let stage = stage(|_| bringing(&PROOFS[0])).await;
+    let lease = stage.claim().await;
+    stage.store.advance_held(&lease, ProofStatus::Tracing, Moment::now()).await.unwrap();
+    let (store, looks) = (stage.store.clone(), AtomicU64::new(0));
+    let say = move |event: &'static str, detail: serde_json::Value| {
+        if event == "progress" {
+            let number = looks.fetch_add(1, Ordering::SeqCst);
+            tell(&store, detail["query"].as_str().unwrap(), usize::try_from(number).unwrap());
+        }
+    };
+    let attempt = RemoteAttempt { say: Arc::new(say), ..stage.attempt(lease) };
+    let delivered = attempt.prove(&stage.run()).await.unwrap();
+    assert_eq!(delivered.claim.program.hash().0, stage.run().program_hash, "what counts is the proof");
+    let requests = stage.mock.requests();
+    let looks = requests.iter().filter(|request| request.endpoint == Endpoint::Show);
+    let looks: Vec<Duration> = looks.map(|request| request.at).collect();
+    looks.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// Records a hint, at a moment that is later with each look.
+fn hint(store: &Store, query: &str, look: usize) -> bool {
+    let now = Moment::now().after(Duration::from_secs(3600 * look as u64));
+    tokio::runtime::Handle::current().block_on(store.hint_query(query, now)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_makes_the_attempt_look_early_and_hints_without_end_look_no_more_often_than_polling_may() {
+    let shortest = Polling::until(Duration::from_secs(7200)).shortest;
+    let without = pauses(|_, _, _| {}).await;
+    let widest = (0..without.len()).max_by_key(|index| without[*index]).unwrap();
+    assert!(without[widest] > 2 * shortest, "{without:?}");
+
+    let once = pauses(move |store, query, look| {
+        if look == widest {
+            assert!(hint(store, query, look));
+            assert!(!hint(store, query, look), "the same again is no news");
+        }
+    })
+    .await;
+    assert_eq!(once[..widest], without[..widest], "until then nothing is different");
+    assert_eq!(once[widest], shortest, "{once:?}");
+
+    let forged = pauses(|store, query, look| assert!(!hint(store, &format!("{query}X"), look))).await;
+    assert_eq!(forged, without);
+
+    let always = pauses(|store, query, look| assert!(hint(store, query, look))).await;
+    assert!(always.iter().all(|pause| *pause >= shortest), "{always:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_is_not_over_in_time_is_given_up() {
     let mut stage = stage(|_| Script::route_s()).await;

@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use crate::support::{folder, proposals, seconds, submission};
 use ashlar_engine::{
-    AtlanticTerms, Circumstances, Engine, EngineError, Environment, ManualClock, ProgramTask, RouterPolicy,
-    RunSize, Settings, Submission, Task, Unable, Verdict, Worker, WorkerSettings,
+    AtlanticTerms, Circumstances, CompiledProgram, Engine, EngineError, Environment, ManualClock,
+    ProgramTask, RouterPolicy, RunSize, Settings, Submission, Task, Unable, Verdict, Worker, WorkerSettings,
 };
 use ashlar_fault::{Code, Fault as _};
 use ashlar_risk::{Proposal, run_model};
-use ashlar_store::{AttemptEnd, Claimant, FailureKind, Lane, Moment, Next, ProofSource, ProofStatus, Store};
+use ashlar_store::{
+    AttemptEnd, Claimant, ContentHash, FailureKind, Lane, Moment, Next, ProofSource, ProofStatus, Store,
+    StoredContent,
+};
+use serde_json::json;
 use tempfile::TempDir;
 
 struct House {
@@ -91,8 +95,13 @@ async fn what_makes_no_sense_is_refused_before_anything_is_recorded() {
     let house = house(settings()).await;
     let engine = &house.engine;
     let program = |bytes: usize, steps| {
-        let task =
-            ProgramTask { program: vec![b'{'; bytes], arguments: None, layout: None, as_built: false, steps };
+        let task = ProgramTask {
+            program: vec![b'{'; bytes].into(),
+            arguments: None,
+            layout: None,
+            as_built: false,
+            steps,
+        };
         Submission { task: Task::Program(task), ..submission(1) }
     };
     let twice =
@@ -138,7 +147,7 @@ async fn a_request_is_read_back_from_its_record_as_it_was() {
         backend: Some(ProofSource::StoneLocal),
     };
     let program = ProgramTask {
-        program: b"{\"some\": \"program\"}".to_vec(),
+        program: b"{\"some\": \"program\"}".to_vec().into(),
         arguments: Some("1 2".to_owned()),
         layout: Some("small".to_owned()),
         as_built: true,
@@ -151,6 +160,51 @@ async fn a_request_is_read_back_from_its_record_as_it_was() {
         assert_eq!(read.digest(), asked.digest());
         assert_eq!(read.circumstances, asked.circumstances);
     }
+}
+
+#[tokio::test]
+async fn a_program_is_the_same_request_as_bytes_and_as_the_name_of_stored_bytes() {
+    let house = house(settings()).await;
+    let engine = &house.engine;
+    let bytes = b"{\"some\": \"program\"}".to_vec();
+    let of = |program: CompiledProgram| {
+        let arguments = Some("1 2".to_owned());
+        let task = ProgramTask { program, arguments, layout: None, as_built: false, steps: 512 };
+        Submission { task: Task::Program(task), ..submission(1) }
+    };
+    let artefacts = engine.store().artefacts();
+    let stored = artefacts.receive().take(&bytes).await.unwrap().finish().await.unwrap();
+    let (held, named) = (of(bytes.clone().into()), of(stored.into()));
+    assert_eq!(named.digest(), held.digest());
+    let first = engine.submit(&held, Some("key")).await.unwrap();
+    let again = engine.submit(&named, Some("key")).await.unwrap();
+    assert_eq!((again.job, again.existing), (first.job, true));
+    let second = engine.submit(&named, None).await.unwrap().job;
+    // What earlier versions recorded of the same request: keys that were given to them stay the same requests.
+    let commitment = ContentHash::of(format!("{}\n1 2", ContentHash::of(&bytes)).as_bytes());
+    let request = json!({
+        "kind": "uploaded",
+        "arguments": { "minimum_bits": 96, "optimize": "time", "hash": "blake248",
+                       "args": "1 2", "layout": null, "as_built": false, "steps": 512 },
+        "circumstances": { "critical": false, "value_usd": null, "private": false,
+                           "ceiling_micro_usd": null, "priority": null },
+    });
+    for job in [first.job, second] {
+        let record = engine.store().job(job).await.unwrap();
+        assert_eq!(record.input_commitment, Some(commitment.to_string()));
+        assert_eq!(record.request, Some(request.clone()));
+    }
+    assert_eq!(named.digest(), ContentHash::of(format!("{commitment}\n{request}").as_bytes()));
+    assert_eq!(engine.store().inputs_of(second).await.unwrap()[0].sha256, ContentHash::of(&bytes));
+    engine.cancel(second).await.unwrap();
+    let third = engine.retry(second).await.unwrap().job;
+    let read = engine.submission_of(third).await.unwrap();
+    assert_eq!(read.digest(), held.digest());
+    let Task::Program(task) = read.task else { panic!("no program") };
+    assert_eq!(task.program.read(artefacts).await.unwrap(), bytes);
+    // Content that was never stored is no program.
+    let nowhere = StoredContent { sha256: ContentHash::of(b"nowhere"), size: 7 };
+    assert!(engine.submit(&of(nowhere.into()), None).await.is_err());
 }
 
 #[tokio::test]
@@ -241,8 +295,13 @@ async fn a_program_of_the_old_kind_cannot_take_a_job_of_the_queue() {
 async fn inputs_of_jobs_are_no_orphans_and_a_changed_one_is_found() {
     let house = house(settings()).await;
     let engine = &house.engine;
-    let program =
-        ProgramTask { program: b"{}".to_vec(), arguments: None, layout: None, as_built: false, steps: 512 };
+    let program = ProgramTask {
+        program: b"{}".to_vec().into(),
+        arguments: None,
+        layout: None,
+        as_built: false,
+        steps: 512,
+    };
     let asked = Submission { task: Task::Program(program), ..submission(1) };
     let job = engine.submit(&asked, None).await.unwrap().job;
     let store = engine.store();
@@ -251,7 +310,11 @@ async fn inputs_of_jobs_are_no_orphans_and_a_changed_one_is_found() {
     let input = store.inputs_of(job).await.unwrap()[0].sha256;
     std::fs::write(store.artefacts().path(input), b"[]").unwrap();
     assert_eq!(store.scrub().await.unwrap(), [(job, input)]);
-    assert!(engine.submission_of(job).await.is_err());
+    let read = engine.submission_of(job).await.unwrap();
+    let Task::Program(ProgramTask { program, .. }) = read.task else { panic!("no program") };
+    assert_eq!(program.read(store.artefacts()).await.unwrap_err().code().to_string(), "ASH-4011");
+    engine.cancel(job).await.unwrap();
+    assert!(engine.retry(job).await.is_err(), "what cannot be run is not put into the queue again");
 }
 
 #[test]

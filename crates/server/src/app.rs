@@ -14,7 +14,8 @@ use ashlar_store::{Moment, Store};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    ServerSettings, access::Hosts, metrics::Metrics, rate::Buckets, session::Sessions, verdict::Verdicts,
+    ServerSettings, access::Hosts, body::BodyMemory, metrics::Metrics, rate::Buckets, session::Sessions,
+    verdict::Verdicts, webhook::LOOKED_INTO,
 };
 
 /// Where a line of the log goes.
@@ -32,6 +33,8 @@ pub(crate) struct App {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     pub(crate) buckets: Buckets,
+    /// How many webhooks are looked into.
+    pub(crate) hints: Buckets,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Metrics,
     pub(crate) verdicts: Verdicts,
@@ -40,6 +43,8 @@ pub(crate) struct App {
     pub(crate) newest: watch::Receiver<i64>,
     /// Whether the server is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// What bodies of requests may take in memory.
+    pub(crate) bodies: BodyMemory,
     /// Proofs that may be verified at once: each takes a processor for a while.
     pub(crate) verifications: Semaphore,
     streams: AtomicUsize,
@@ -64,7 +69,9 @@ impl App {
         stopping: watch::Receiver<bool>,
     ) -> App {
         App {
+            bodies: BodyMemory::new(settings.body_bytes),
             buckets: Buckets::new(settings.rate),
+            hints: Buckets::new(LOOKED_INTO),
             metrics: Metrics::new(clock.now()),
             verdicts: Verdicts::default(),
             verifications: Semaphore::new(VERIFICATIONS),

@@ -5,15 +5,20 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ashlar_store::{KeyId, KeyScope};
+use ashlar_store::{KeyId, KeyScope, StoredContent};
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
 };
-use http_body_util::BodyExt;
 use serde::Serialize;
 
-use crate::{ServerError, access::Caller, app::App, problem::Refused};
+use crate::{
+    ServerError,
+    access::Caller,
+    app::App,
+    body::{self, HeldBody, Upload},
+    problem::Refused,
+};
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Response<Body>, Refused>;
@@ -70,15 +75,31 @@ impl Call {
         }
     }
 
-    /// The whole body, of at most `limit` bytes, within the time that bodies have.
-    pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, ServerError> {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = body else { return Ok(Bytes::new()) };
+    /// The whole body, of at most `limit` bytes, within the time that bodies have, in memory.
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<HeldBody, ServerError> {
+        let body = self.take_body();
         let time = self.app.settings.body_time;
-        match tokio::time::timeout(time, read(body, limit)).await {
+        match tokio::time::timeout(time, body::read(body, limit, self.app.bodies.share())).await {
             Ok(read) => read,
-            Err(_) => Err(ServerError::TooSlow { seconds: time.as_secs() }),
+            Err(_) => Err(self.too_slow()),
         }
+    }
+
+    /// The whole body, of at most `limit` bytes, within the time that bodies have, on the disk. Refused, it leaves nothing
+    /// there.
+    pub(crate) async fn upload(&mut self, limit: usize) -> Result<StoredContent, Refused> {
+        let artefacts = self.app.store().artefacts().clone();
+        let upload = Upload::begin(&artefacts, limit, self.app.bodies.share())?;
+        let body = self.take_body();
+        match tokio::time::timeout(self.app.settings.body_time, upload.take_all(body)).await {
+            Ok(taken) => taken?.finish().await,
+            Err(_) => Err(self.too_slow().into()),
+        }
+    }
+
+    /// The refusal of a body that does not come to its end.
+    pub(crate) fn too_slow(&self) -> ServerError {
+        ServerError::TooSlow { seconds: self.app.settings.body_time.as_secs() }
     }
 
     /// The body itself, for whoever reads it while it arrives. It can be taken once; after that it is empty.
@@ -97,18 +118,6 @@ impl Call {
     pub(crate) fn demand(&self, scope: KeyScope) -> Result<(), ServerError> {
         self.caller.demand(scope)
     }
-}
-
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, ServerError> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| ServerError::BodyBroke)?.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
-            return Err(ServerError::BodyTooLong { limit });
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Bytes::from(bytes))
 }
 
 /// Named values of a query or a form, each name once.

@@ -96,6 +96,12 @@ pub enum ServerError {
         /// How many.
         open: usize,
     },
+    /// Bodies of other requests take as much memory as bodies may.
+    #[error("bodies of other requests take all {bytes} bytes of memory that there are for them")]
+    BodiesHeld {
+        /// The bound.
+        bytes: usize,
+    },
     /// No artefact has this content, or none in reach.
     #[error("no artefact has the hash {given}")]
     NoSuchArtefact {
@@ -127,6 +133,14 @@ pub enum ServerError {
         /// What would be right.
         expected: &'static str,
     },
+    /// The secret of the path of webhooks cannot be used. What was given is not shown.
+    #[error(
+        "expected 32 to 128 letters, digits, hyphens and underscores as the secret of the webhooks' path, got {got}"
+    )]
+    WebhookSecret {
+        /// What is wrong with it, in words that hold nothing of it.
+        got: String,
+    },
     /// Another process listens there.
     #[error("another process listens at {address}")]
     AddressInUse {
@@ -147,6 +161,18 @@ pub enum ServerError {
         /// The address.
         address: SocketAddr,
     },
+}
+
+impl ServerError {
+    /// When the same request may succeed, in seconds.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            ServerError::TooManyRequests { seconds } => Some(*seconds),
+            ServerError::BodiesHeld { .. } => Some(1),
+            ServerError::TooManyStreams { .. } => Some(10),
+            _ => None,
+        }
+    }
 }
 
 impl Fault for ServerError {
@@ -175,13 +201,17 @@ impl Fault for ServerError {
             ServerError::CannotListen { .. } => 8320,
             ServerError::OpenToOthers { .. } => 8321,
             ServerError::Collector { .. } => 8324,
+            ServerError::BodiesHeld { .. } => 8325,
+            ServerError::WebhookSecret { .. } => 8326,
         })
     }
 
     fn exit(&self) -> Exit {
         match self {
             ServerError::Broken => Exit::Bug,
-            ServerError::TooManyRequests { .. } | ServerError::TooManyStreams { .. } => Exit::Capacity,
+            ServerError::TooManyRequests { .. }
+            | ServerError::TooManyStreams { .. }
+            | ServerError::BodiesHeld { .. } => Exit::Capacity,
             ServerError::NotReady { .. }
             | ServerError::AddressInUse { .. }
             | ServerError::CannotListen { .. } => Exit::Environment,
@@ -204,6 +234,7 @@ impl Fault for ServerError {
             ServerError::AddressInUse { .. } => {
                 "choose another port: ashlar serve --listen 127.0.0.1:PORT".to_owned()
             }
+            ServerError::WebhookSecret { .. } => "make one: openssl rand -hex 32".to_owned(),
             ServerError::OpenToOthers { .. } => {
                 "leave out --open-on-loopback and make a key: ashlar keys create NAME".to_owned()
             }

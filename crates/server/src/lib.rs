@@ -9,8 +9,10 @@
 //! | `secret`, `session` | the [`Secret`] of a key; who is signed in with a browser |
 //! | `rate` | [`RateLimit`]: how often one caller may ask |
 //! | `call` | a request on its way through a handler |
+//! | `body` | bodies of requests, in memory or on their way to the disk, within bounds |
 //! | `api` | jobs, allocations, artefacts, events, plan, health, figures |
 //! | `atlantic` | the endpoint that speaks like the managed service |
+//! | `webhook` | [`WebhookSecret`]: hints of the managed service |
 //! | `openapi`, `schema` | the document of the API |
 //! | `metrics` | figures for Prometheus |
 //! | `telemetry` | spans of jobs for OpenTelemetry |
@@ -26,6 +28,7 @@ mod access;
 mod api;
 mod app;
 mod atlantic;
+mod body;
 mod call;
 mod dashboard;
 mod error;
@@ -43,6 +46,7 @@ mod session;
 mod settings;
 mod telemetry;
 mod verdict;
+mod webhook;
 
 pub use api::verification;
 pub use app::Log;
@@ -52,3 +56,4 @@ pub use rate::RateLimit;
 pub use secret::{PREFIX, Secret};
 pub use settings::ServerSettings;
 pub use telemetry::Collector;
+pub use webhook::WebhookSecret;

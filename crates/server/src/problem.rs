@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): what a request ends with when it does not succeed.
 
+use std::error::Error;
+
 use ashlar_fault::{Code, Exit, Fault};
 use axum::{
     body::Body,
@@ -13,7 +15,7 @@ use crate::ServerError;
 pub(crate) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// Statuses by code, ascending. A code that is not here has the status of its class.
-const STATUSES: [(u16, u16); 36] = [
+const STATUSES: [(u16, u16); 37] = [
     (4004, 503),
     (4007, 404),
     (4008, 409),
@@ -50,6 +52,7 @@ const STATUSES: [(u16, u16); 36] = [
     (8318, 503),
     (8322, 400),
     (8323, 404),
+    (8325, 429),
 ];
 
 /// The HTTP status of an error.
@@ -94,7 +97,7 @@ impl Refused {
     }
 
     /// What was wrong.
-    pub(crate) fn fault(&self) -> &(dyn Fault + 'static) {
+    pub(crate) fn fault(&self) -> &(dyn Error + 'static) {
         &*self.fault
     }
 
@@ -171,7 +174,8 @@ impl Refused {
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => add(header::CONNECTION, "close"),
             _ => {}
         }
-        if let Some(seconds) = self.retry_after {
+        let own = || self.fault().downcast_ref::<ServerError>().and_then(ServerError::retry_after);
+        if let Some(seconds) = self.retry_after.or_else(own) {
             add(header::RETRY_AFTER, &seconds.to_string());
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     dashboard,
     problem::{Refused, broken},
     route::{Route, Verb},
+    webhook,
 };
 
 /// Headers of every answer. An answer may set its own policy.
@@ -31,14 +32,15 @@ const SAFE_HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-/// Every route of the server.
-pub(crate) fn table() -> impl Iterator<Item = &'static Route> {
+/// Every route that a server always has.
+fn table() -> impl Iterator<Item = &'static Route> {
     api::ROUTES.iter().chain(atlantic::ROUTES).chain(dashboard::ROUTES)
 }
 
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut paths: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
-    for route in table() {
+    let webhooks = webhook::ROUTES.iter().filter(|_| app.settings.atlantic_webhook.is_some());
+    for route in table().chain(webhooks) {
         paths.entry(route.path).or_default().push(route);
     }
     let mut router = Router::new();
@@ -74,7 +76,10 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         if atlantic::is_path(&path) {
             return std::future::ready(safe(atlantic::no_such_route(request.method(), &path)));
         }
-        let refusal = ServerError::NoSuchPath { path: crate::call::shortened(&path) };
+        let refusal = match webhook::is_path(&path) {
+            true => webhook::nothing_here(),
+            false => ServerError::NoSuchPath { path: crate::call::shortened(&path) },
+        };
         std::future::ready(safe(shown(&path, refusal.into())))
     })
 }
@@ -119,7 +124,7 @@ async fn answer(
     if route.scope.is_some()
         && let Err(seconds) = app.buckets.take(&caller.name(), app.now())
     {
-        return Err(Refused::from(ServerError::TooManyRequests { seconds }).retry_after(seconds));
+        return Err(ServerError::TooManyRequests { seconds }.into());
     }
     if route.scope.is_some()
         && *method != Method::GET
@@ -174,7 +179,7 @@ fn shown(path: &str, refused: Refused) -> Response<Body> {
     if atlantic::is_path(path) {
         return atlantic::answer(&refused);
     }
-    if is_api(path) || path.ends_with(".svg") {
+    if is_api(path) || webhook::is_path(path) || path.ends_with(".svg") {
         return refused.into_response();
     }
     dashboard::problem_page(refused)

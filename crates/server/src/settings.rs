@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{Collector, RateLimit};
+use crate::{Collector, RateLimit, WebhookSecret};
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct ServerSettings {
     pub public_address: Option<String>,
     /// Where spans of jobs go; nowhere unless it is given.
     pub collector: Option<Collector>,
+    /// What the path of the managed service's webhooks holds; they are not received unless it is given.
+    pub atlantic_webhook: Option<WebhookSecret>,
     /// How long a request's head may take to arrive, and an idle connection may wait for the next one.
     pub head_time: Duration,
     /// How long a request's body may take to arrive.
@@ -32,8 +34,11 @@ pub struct ServerSettings {
     pub drain_time: Duration,
     /// How long a person stays signed in.
     pub session_time: Duration,
-    /// Bytes of a program that may be submitted.
+    /// Bytes of a program or a proof that may be sent.
     pub most_program_bytes: usize,
+    /// Bytes that bodies of requests may take in memory, all together. A program takes a piece of
+    /// [`PIECE_BYTES`](ashlar_store::PIECE_BYTES), whatever its size; everything else takes what it has.
+    pub body_bytes: usize,
 }
 
 impl ServerSettings {
@@ -45,6 +50,7 @@ impl ServerSettings {
             host_names: Vec::new(),
             public_address: None,
             collector: None,
+            atlantic_webhook: None,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
             connections: 512,
@@ -53,6 +59,7 @@ impl ServerSettings {
             drain_time: Duration::from_secs(10),
             session_time: Duration::from_secs(12 * 3600),
             most_program_bytes: 64 << 20,
+            body_bytes: 256 << 20,
         }
     }
 }

@@ -10,3 +10,5 @@ mod operations;
 mod readiness;
 mod support;
 mod telemetry;
+mod uploads;
+mod webhooks;

@@ -67,7 +67,7 @@ async fn damaged_artefacts_are_told_to_whoever_asks_whether_the_service_is_ready
     let clock = Arc::new(ManualClock::at(Moment::now()));
     let served = served(&clock).await;
     let task = ProgramTask {
-        program: b"a program".to_vec(),
+        program: b"a program".to_vec().into(),
         arguments: None,
         layout: None,
         as_built: false,

@@ -38,6 +38,11 @@ impl ContentHash {
         ContentHash(Sha256::digest(bytes).into())
     }
 
+    /// Of what a digest has seen.
+    pub(crate) fn from_digest(digest: Sha256) -> ContentHash {
+        ContentHash(digest.finalize().into())
+    }
+
     /// Whether two hashes are equal, in a time that does not tell how many digits are.
     pub fn equals_in_constant_time(self, other: ContentHash) -> bool {
         let difference = self.0.iter().zip(other.0).fold(0, |sum, (a, b)| sum | (a ^ b));
@@ -67,6 +72,15 @@ impl Serialize for ContentHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Content among the artefacts, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoredContent {
+    /// Its SHA-256.
+    pub sha256: ContentHash,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// An artefact as rows and manifests name it.
@@ -132,6 +146,11 @@ impl Artefacts {
         Ok(artefacts)
     }
 
+    /// The folder of contents.
+    pub(crate) fn contents(&self) -> &Path {
+        &self.contents
+    }
+
     /// The bucket, if there is one.
     pub(crate) fn bucket(&self) -> Option<&Bucket> {
         self.bucket.as_deref()
@@ -162,6 +181,14 @@ impl Artefacts {
             bucket.put(&object_of(sha256), bytes).await?;
         }
         Ok(sha256)
+    }
+
+    /// Puts content that lies near into the bucket, if there is one, a part at a time.
+    pub(crate) async fn put_near_copy(&self, content: StoredContent) -> Result<(), Error> {
+        match self.bucket() {
+            Some(bucket) => bucket.put_file(&object_of(content.sha256), &self.path(content.sha256)).await,
+            None => Ok(()),
+        }
     }
 
     /// [`Artefacts::keep`], as an artefact of some kind.
@@ -257,7 +284,7 @@ impl Artefacts {
             let bucket = bucket.location().to_owned();
             return Err(Error::MissingObject { sha256: sha256.to_string(), bucket });
         }
-        let got = ContentHash(digest.finalize().into());
+        let got = ContentHash::from_digest(digest);
         if got != sha256 || left > 0 {
             return Err(altered(got.to_string()));
         }
@@ -268,30 +295,54 @@ impl Artefacts {
 
     /// The near copy, whose size and hash are checked.
     fn read_near(&self, sha256: ContentHash, size: u64) -> Result<Vec<u8>, Error> {
-        let path = self.path(sha256);
-        let file = File::open(&path).map_err(|source| match source.kind() {
-            ErrorKind::NotFound => self.missing(sha256),
-            _ => Error::Unreadable { path: path.clone(), source },
-        })?;
-        // One byte more than recorded shows that the file has grown, without reading whatever it has become.
+        let (path, mut file) = self.open_near(sha256, size)?;
         let mut bytes = Vec::new();
-        file.take(size.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-        let got = ContentHash::of(&bytes);
-        if got != sha256 {
-            let expected = sha256.to_string();
-            return Err(Error::AlteredArtefact { path, expected, got: got.to_string() });
+        if let Err(source) = file.read_to_end(&mut bytes) {
+            return Err(Error::Unreadable { path, source });
         }
-        if bytes.len() as u64 != size {
-            let expected = format!("{size} bytes");
-            return Err(Error::AlteredArtefact {
-                path,
-                expected,
-                got: format!("{} bytes or more", bytes.len()),
-            });
-        }
+        judge(path, StoredContent { sha256, size }, ContentHash::of(&bytes), bytes.len() as u64)?;
         Ok(bytes)
+    }
+
+    /// [`Artefacts::read_near`] without holding more than a little of it.
+    fn check_near(&self, sha256: ContentHash, size: u64) -> Result<(), Error> {
+        let (path, mut file) = self.open_near(sha256, size)?;
+        let mut digest = Sha256::new();
+        match std::io::copy(&mut file, &mut digest) {
+            Ok(read) => judge(path, StoredContent { sha256, size }, ContentHash::from_digest(digest), read),
+            Err(source) => Err(Error::Unreadable { path, source }),
+        }
+    }
+
+    /// The near copy, as far as one byte more than recorded: that shows that the file has grown, without reading whatever
+    /// it has become.
+    fn open_near(&self, sha256: ContentHash, size: u64) -> Result<(PathBuf, std::io::Take<File>), Error> {
+        let path = self.path(sha256);
+        match File::open(&path) {
+            Ok(file) => Ok((path, file.take(size.saturating_add(1)))),
+            Err(source) if source.kind() == ErrorKind::NotFound => Err(self.missing(sha256)),
+            Err(source) => Err(Error::Unreadable { path, source }),
+        }
+    }
+
+    /// [`Artefacts::check_near`] on a thread that may wait for the disk.
+    async fn checked_near(&self, sha256: ContentHash, size: u64) -> Result<(), Error> {
+        let artefacts = self.clone();
+        let checked = tokio::task::spawn_blocking(move || artefacts.check_near(sha256, size)).await;
+        checked.unwrap_or_else(|_| Err(self.missing(sha256)))
+    }
+
+    /// That content is near and what it was, as [`Artefacts::read_content`] finds out, without holding it in memory.
+    ///
+    /// # Errors
+    /// As [`Artefacts::read_content`].
+    pub async fn must_be_sound(&self, content: StoredContent) -> Result<(), Error> {
+        let StoredContent { sha256, size } = content;
+        match (self.checked_near(sha256, size).await, self.bucket()) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), None) => Err(error),
+            (Err(_), Some(bucket)) => self.fetch(bucket, sha256, size).await,
+        }
     }
 
     fn missing(&self, sha256: ContentHash) -> Error {
@@ -319,10 +370,7 @@ impl Artefacts {
     /// # Errors
     /// [`Error::BucketUnreachable`] or [`Error::BucketRefused`]: then nobody knows.
     pub(crate) async fn is_sound(&self, sha256: ContentHash, size: u64) -> Result<bool, Error> {
-        let artefacts = self.clone();
-        // Reading blocks a thread, so it is not done on one that runs other tasks.
-        let near = tokio::task::spawn_blocking(move || artefacts.read_near(sha256, size).map(drop)).await;
-        let near = near.unwrap_or_else(|_| Err(self.missing(sha256)));
+        let near = self.checked_near(sha256, size).await;
         let Some(bucket) = self.bucket() else { return Ok(near.is_ok()) };
         let there = match near {
             Ok(()) | Err(Error::MissingArtefact { .. }) => self.must_be_there(sha256, size).await,
@@ -356,6 +404,18 @@ impl Artefacts {
         }
         Ok(swept)
     }
+}
+
+/// Whether what was read of a near copy is the content that it should be.
+fn judge(path: PathBuf, expected: StoredContent, got: ContentHash, read: u64) -> Result<(), Error> {
+    let altered = |expected: String, got: String| Err(Error::AlteredArtefact { path, expected, got });
+    if got != expected.sha256 {
+        return altered(expected.sha256.to_string(), got.to_string());
+    }
+    if read != expected.size {
+        return altered(format!("{} bytes", expected.size), format!("{read} bytes or more"));
+    }
+    Ok(())
 }
 
 /// The name of content in a bucket.

@@ -21,7 +21,16 @@ pub(crate) struct Draft {
 impl Draft {
     /// A draft of `path`, whose folder is made if it is missing.
     pub(crate) fn of(path: &Path) -> Result<Draft, Error> {
-        let folder = folder_of(path);
+        Draft::begin(folder_of(path), path)
+    }
+
+    /// A draft in `folder` whose name is known at its end only: see [`Draft::finish_as`].
+    pub(crate) fn nameless(folder: &Path) -> Result<Draft, Error> {
+        Draft::begin(folder, folder)
+    }
+
+    /// `path` is what errors name.
+    fn begin(folder: &Path, path: &Path) -> Result<Draft, Error> {
         create_durably(folder).map_err(|source| Error::writing(folder, source))?;
         let temporary = folder.join(format!(".{}.tmp", ulid::Ulid::new()));
         let file = OpenOptions::new()
@@ -49,6 +58,14 @@ impl Draft {
         named.map_err(|source| Error::writing(&self.path, source))?;
         self.temporary = None;
         Ok(())
+    }
+
+    /// Gives it a name in another folder of the same disk, durably; the folder is made if it is missing.
+    pub(crate) fn finish_as(mut self, path: &Path) -> Result<(), Error> {
+        let folder = folder_of(path);
+        create_durably(folder).map_err(|source| Error::writing(folder, source))?;
+        path.clone_into(&mut self.path);
+        self.finish()
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `figures` | [`Figures`]: what was made, by whom, how fast |
 //! | `queue` | work that waits, [`Lease`]s on it, [`Attempt`]s at it, and the workers |
 //! | `rows` | reading rows, every column checked |
+//! | `arriving` | [`Arriving`]: content that is stored while it arrives
 //! | `artefacts` | [`Artefacts`]: files by their content, durable before any row names them |
 //! | `bucket` | [`BucketSettings`]: a bucket of artefacts, for machines that share no folder |
 //! | `durable` | [`write_durably`]: a file has its whole content or no name |
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod allocations;
+mod arriving;
 mod artefacts;
 mod bucket;
 mod database;
@@ -49,7 +51,8 @@ mod sql;
 mod status;
 
 pub use allocations::{Allocation, NewAllocation};
-pub use artefacts::{Artefact, Artefacts, ContentHash, Swept};
+pub use arriving::{Arriving, PIECE_BYTES};
+pub use artefacts::{Artefact, Artefacts, ContentHash, StoredContent, Swept};
 pub use bucket::{BucketAddress, BucketKeys, BucketSettings};
 pub use database::{Database, PostgresAddress, Store};
 pub use durable::write_durably;
@@ -69,9 +72,9 @@ pub use moment::Moment;
 pub use padded::PaddedFelt;
 pub use pages::{AllocationFilter, JobFilter, MOST_IN_PAGE};
 pub use queue::{
-    Attempt, AttemptEnd, Claimant, Claimed, Commitment, DayBudget, Destination, Expired, Intended, LaneDepth,
-    Lease, NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth, RemoteQuery, Renewed,
-    SubmissionKey, Submitted, Troubles, WorkInput, WorkItem, Worker,
+    Attempt, AttemptEnd, Claimant, Claimed, Commitment, DayBudget, Destination, Expired, HINT_GAP, Intended,
+    LaneDepth, Lease, NewInput, NewRemoteQuery, NewSubmission, NewWork, Next, Pauses, QueueDepth,
+    RemoteQuery, Renewed, SubmissionKey, Submitted, Troubles, WorkInput, WorkItem, Worker,
 };
 pub use settlements::{NewSettlement, Settlement, SettlementStep};
 pub use status::{

@@ -32,7 +32,7 @@ use serde_json::Value;
 pub use attempt::{AttemptEnd, Next, Renewed};
 pub use claim::{Claimant, Claimed, Expired};
 pub use order::Destination;
-pub use remote::{DayBudget, Intended, NewRemoteQuery, RemoteQuery};
+pub use remote::{DayBudget, HINT_GAP, Intended, NewRemoteQuery, RemoteQuery};
 pub use submission::{Commitment, NewInput, NewSubmission, NewWork, SubmissionKey, Submitted};
 pub use view::{LaneDepth, QueueDepth, Troubles};
 

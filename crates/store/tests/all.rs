@@ -6,6 +6,7 @@ mod bucket;
 mod databases;
 mod executions;
 mod gate;
+mod hints;
 #[cfg(feature = "s3")]
 mod object_server;
 mod pages;

@@ -10,12 +10,12 @@ use std::{
 };
 
 use ashlar_atlantic::SystemClock;
-use ashlar_engine::{RemoteAttempt, RemoteRun, Submission, Task};
+use ashlar_engine::{RemoteAttempt, RemoteRun, Submission};
 use ashlar_stone::{Policy, Scratch};
 use ashlar_store::{Lease, PaddedFelt, ProofStatus, Store, VerifiedProof};
 use serde_json::json;
 
-use super::{allocate, work_on};
+use super::work_on::Runnable;
 
 use crate::{
     failure::{CommandError, Failure},
@@ -45,8 +45,9 @@ pub(crate) async fn prove_held(
     session.console.event("stage", json!({ "stage": "run" }))?;
     // Files of this attempt, gone with it; an earlier one that was too slow has its own.
     let scratch = Scratch::create(&session.scratch_path(lease.job).join(lease.n.to_string()))?;
-    let (folder, task) = (scratch.path().to_owned(), submission.task.clone());
-    let run = session.work(store, &tenure, move || run(task, &folder)).await?;
+    let folder = scratch.path().to_owned();
+    let runnable = Runnable::of(store, submission.task).await?;
+    let run = session.work(store, &tenure, move || run(runnable, &folder)).await?;
     let (n_steps, run) = run;
 
     let (clock, stop) = (SystemClock::default(), Arc::new(AtomicBool::new(false)));
@@ -102,19 +103,11 @@ pub(crate) async fn prove_held(
 }
 
 /// Makes a run twice: as a proof of the program alone would state it, and for whoever takes it over; and its steps, padded.
-fn run(task: Task, folder: &Path) -> Result<(u64, RemoteRun), Failure> {
+fn run(runnable: Runnable, folder: &Path) -> Result<(u64, RemoteRun), Failure> {
     let begun = Instant::now();
     let execution: PathBuf = folder.join("run.zip");
-    let (prepared, made) = match task {
-        Task::Allocation(proposals) => {
-            let made = ashlar_risk::execute_model(&proposals, &execution)?;
-            (allocate::model_run(proposals)()?, made)
-        }
-        Task::Program(task) => {
-            let made = work_on::execute(&task, &execution)?;
-            (work_on::program_run(task)()?, made)
-        }
-    };
+    let made = runnable.execute(&execution)?;
+    let prepared = runnable.into_runner()()?;
     let Prepared { execution: proven, claim } = prepared;
     if made.output != claim.output.0 {
         // Both runs are ours: they can only differ if the program does not always do the same.

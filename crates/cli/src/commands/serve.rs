@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::worker::{engine_settings, worker_settings};
-use crate::{arguments::Serve, failure::Failure, session::Session};
+use crate::{arguments::Serve, failure::Failure, service, session::Session};
 
 /// How often it is looked whether somebody asked for an end.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -60,6 +60,7 @@ fn settings(arguments: &Serve) -> Result<ServerSettings, Failure> {
         open_on_loopback: arguments.open_on_loopback,
         host_names: arguments.host_names.clone(),
         public_address: arguments.public_address.clone(),
+        atlantic_webhook: service::webhook_secret(arguments.atlantic_webhook_file.as_ref())?,
         collector: arguments.otlp_endpoint.as_deref().map(Collector::parse).transpose()?,
         rate: RateLimit { each_second, at_once: each_second.saturating_mul(2) },
         ..ServerSettings::at(arguments.listen)

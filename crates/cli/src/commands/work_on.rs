@@ -10,8 +10,9 @@ use ashlar_cairo::{
     RunOptions, execute_position_independently,
 };
 use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
+use ashlar_risk::Proposal;
 use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
-use ashlar_store::{JobId, Lease, LeaseToken, ProofSource};
+use ashlar_store::{JobId, Lease, LeaseToken, ProofSource, Store};
 
 use super::{allocate, prove, remote};
 use crate::{
@@ -49,10 +50,7 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
         store.close().await;
         return Ok(());
     }
-    let run = match submission.task {
-        Task::Allocation(proposals) => allocate::model_run(proposals),
-        Task::Program(task) => program_run(task),
-    };
+    let run = Runnable::of(&store, submission.task).await?.into_runner();
     prove_held(session, &store, lease, Attempted { security, policy, provers, recorder: None, run }).await?;
     store.close().await;
     Ok(())
@@ -80,29 +78,55 @@ fn security(requirements: &Requirements, memory_bytes: u64) -> Security {
     }
 }
 
-/// Runs a program that somebody sent, for no more steps than were declared.
-pub(crate) fn program_run(task: ProgramTask) -> Runner {
-    Box::new(move || {
-        let (program, arguments) = called(&task)?;
-        let options = RunOptions {
-            layout: task.layout.map_or_else(LayoutChoice::automatic, LayoutChoice::Named),
-            entry: if task.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict },
-            limits: Limits { steps: task.steps, ..Limits::default() },
-        };
-        let run = ashlar_cairo::run(&program, &arguments, &options)?;
-        Ok(Prepared { claim: prove::claim(&run.forms)?, execution: run.execution })
-    })
+/// What is asked for, with everything at hand that it is made from.
+pub(crate) enum Runnable {
+    /// The decisions on these proposals.
+    Model(Vec<Proposal>),
+    /// A program that somebody sent, and what was asked for with it.
+    Program(Vec<u8>, ProgramTask),
 }
 
-/// Runs it for a prover elsewhere, into a file.
-pub(crate) fn execute(task: &ProgramTask, to: &Path) -> Result<PositionIndependentExecution, Failure> {
-    let (program, arguments) = called(task)?;
-    let limits = Limits { steps: task.steps, ..Limits::default() };
-    Ok(execute_position_independently(&program, &arguments, &limits, to)?)
+impl Runnable {
+    /// Reads a program's bytes, which are compared with their hash.
+    pub(crate) async fn of(store: &Store, task: Task) -> Result<Runnable, Failure> {
+        Ok(match task {
+            Task::Allocation(proposals) => Runnable::Model(proposals),
+            Task::Program(task) => Runnable::Program(task.program.read(store.artefacts()).await?, task),
+        })
+    }
+
+    /// What runs it here; a program for no more steps than were declared.
+    pub(crate) fn into_runner(self) -> Runner {
+        match self {
+            Runnable::Model(proposals) => allocate::model_run(proposals),
+            Runnable::Program(bytes, task) => Box::new(move || {
+                let (program, arguments) = called(&bytes, &task)?;
+                let options = RunOptions {
+                    layout: task.layout.map_or_else(LayoutChoice::automatic, LayoutChoice::Named),
+                    entry: if task.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict },
+                    limits: Limits { steps: task.steps, ..Limits::default() },
+                };
+                let run = ashlar_cairo::run(&program, &arguments, &options)?;
+                Ok(Prepared { claim: prove::claim(&run.forms)?, execution: run.execution })
+            }),
+        }
+    }
+
+    /// Runs it for a prover elsewhere, into a file.
+    pub(crate) fn execute(&self, to: &Path) -> Result<PositionIndependentExecution, Failure> {
+        Ok(match self {
+            Runnable::Model(proposals) => ashlar_risk::execute_model(proposals, to)?,
+            Runnable::Program(bytes, task) => {
+                let (program, arguments) = called(bytes, task)?;
+                let limits = Limits { steps: task.steps, ..Limits::default() };
+                execute_position_independently(&program, &arguments, &limits, to)?
+            }
+        })
+    }
 }
 
-fn called(task: &ProgramTask) -> Result<(Program, Arguments), Failure> {
-    let program = Program::from_bytes(&task.program)?;
+fn called(bytes: &[u8], task: &ProgramTask) -> Result<(Program, Arguments), Failure> {
+    let program = Program::from_bytes(bytes)?;
     let arguments = match &task.arguments {
         Some(text) => Arguments::from_text(text).map_err(CairoError::from)?,
         None => Arguments::none(),

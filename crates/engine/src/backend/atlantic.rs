@@ -110,7 +110,8 @@ mod tests {
     use crate::{Circumstances, ProgramTask, Requirements, Task};
 
     fn forecast(terms: Option<AtlanticTerms>, steps: u64) -> Result<Forecast, Unable> {
-        let task = ProgramTask { program: vec![1], arguments: None, layout: None, as_built: false, steps };
+        let task =
+            ProgramTask { program: vec![1].into(), arguments: None, layout: None, as_built: false, steps };
         let submission = Submission {
             task: Task::Program(task),
             requirements: Requirements::default(),

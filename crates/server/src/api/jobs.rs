@@ -114,7 +114,7 @@ pub(super) async fn submit(mut call: Call) -> Answer {
     let (requirements, circumstances) = (wish::requirements(query)?, wish::circumstances(query)?);
     let (arguments, layout) = (query.get("args").map(str::to_owned), query.get("layout").map(str::to_owned));
     let as_built = wish::flag(query, "as_built")?;
-    let program = call.body(call.app.settings.most_program_bytes).await?.to_vec();
+    let program = call.upload(call.app.settings.most_program_bytes).await?.into();
     let task = Task::Program(ProgramTask { program, arguments, layout, as_built, steps });
     let submitted = record(&call, &Submission { task, requirements, circumstances }, key.as_deref()).await?;
     submitted_answer(&submitted)

@@ -6,18 +6,20 @@ use ashlar_atlantic::{
     Attachment, CairoVersion, CairoVm, ErrorCode, Form, Goal, JobSize, Layout, Network, SharpProver, TEXT,
 };
 use ashlar_engine::ProgramTask;
+use ashlar_store::StoredContent;
 use serde_json::{Map, Value, json};
 
 use super::{
-    multipart::{File, Keep, Parts},
+    multipart::{BEGINNING, File, Keep, Parts},
     refusal::AtlanticRefusal,
 };
+use crate::body::Upload;
 
 /// The longest input, in bytes: what the engine takes as arguments.
 const LONGEST_INPUT: usize = 1 << 20;
 
 /// Every archive of files begins so.
-const ARCHIVE: &[u8] = b"PK\x03\x04";
+const ARCHIVE: &[u8; BEGINNING] = b"PK\x03\x04";
 
 /// The most steps that the engine takes.
 const MOST_STEPS: u64 = 1 << 24;
@@ -25,20 +27,32 @@ const MOST_STEPS: u64 = 1 << 24;
 /// A form that can be served.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// The run; its steps are the most that the declared size has.
-    pub(super) task: ProgramTask,
+    /// The program, which is on the disk without a name as yet.
+    pub(super) program: Option<Upload>,
+    arguments: Option<String>,
+    layout: Option<String>,
+    /// The most that the declared size has.
+    steps: u64,
     /// The sender's deduplication id.
     pub(super) dedup_id: Option<String>,
     /// The form's fields, for the answers about it.
     pub(super) note: Value,
 }
 
-/// How much of a file is kept. Of an archive only its beginning is: it is refused, so that there is nothing to unpack.
+impl Asked {
+    /// The run of the program, once that has a name.
+    pub(super) fn run_of(&self, program: StoredContent) -> ProgramTask {
+        let (arguments, layout) = (self.arguments.clone(), self.layout.clone());
+        ProgramTask { program: program.into(), arguments, layout, as_built: false, steps: self.steps }
+    }
+}
+
+/// What of a file is kept. Of an archive only its beginning is: it is refused, so that there is nothing to unpack.
 pub(super) fn keep(name: &str, most_program_bytes: usize) -> Option<Keep> {
     match name {
-        "programFile" => Some(Keep::Whole(most_program_bytes)),
+        "programFile" => Some(Keep::Stored(most_program_bytes)),
         "inputFile" => Some(Keep::Whole(LONGEST_INPUT)),
-        "pieFile" => Some(Keep::Beginning(ARCHIVE.len())),
+        "pieFile" => Some(Keep::Beginning),
         _ => None,
     }
 }
@@ -56,7 +70,7 @@ pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
         let detail = "programHash: programs are not kept for later queries here: send programFile";
         return Err(AtlanticRefusal::form(ErrorCode::ProgramNotFound, detail));
     }
-    let program = parts.files.remove("programFile").map(|file| file.bytes).unwrap_or_default();
+    let program = parts.files.remove("programFile").and_then(|file| file.upload);
     let arguments = arguments(parts.files.remove("inputFile"))?;
     let layout = form
         .layout
@@ -64,8 +78,7 @@ pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
         .filter(|layout| **layout != Layout::Auto)
         .map(|layout| layout.as_str().to_owned());
     let steps = most_steps(form.declared_job_size.as_ref());
-    let task = ProgramTask { program, arguments, layout, as_built: false, steps };
-    Ok(Asked { task, dedup_id: form.dedup_id.clone(), note: note(&form) })
+    Ok(Asked { program, arguments, layout, steps, dedup_id: form.dedup_id.clone(), note: note(&form) })
 }
 
 /// The fields as types, with the media types of the files.
@@ -118,7 +131,7 @@ fn typed(parts: &Parts) -> Result<Form, AtlanticRefusal> {
 /// A file for the rules on fields and media types, which do not look into it.
 fn attachment(name: &str, files: &BTreeMap<String, File>) -> Result<Option<Attachment>, AtlanticRefusal> {
     let Some(file) = files.get(name) else { return Ok(None) };
-    let beginning = file.bytes.get(..ARCHIVE.len().min(file.bytes.len())).unwrap_or_default().to_vec();
+    let beginning = file.bytes.get(..BEGINNING.min(file.bytes.len())).unwrap_or_default().to_vec();
     Attachment::from_bytes(beginning, name, &file.media_type)
         .map(Some)
         .map_err(|_| AtlanticRefusal::unsupported(name, "expected a file that is not empty"))
@@ -192,6 +205,8 @@ fn note(form: &Form) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use ashlar_store::ContentHash;
+
     use super::*;
 
     fn parts(fields: &[(&str, &str)], files: &[(&str, &str, &[u8])]) -> Parts {
@@ -200,11 +215,8 @@ mod tests {
             files: files
                 .iter()
                 .map(|(name, media_type, bytes)| {
-                    let file = File {
-                        media_type: (*media_type).to_owned(),
-                        bytes: bytes.to_vec(),
-                        length: bytes.len() as u64,
-                    };
+                    let file =
+                        File { media_type: (*media_type).to_owned(), bytes: bytes.to_vec(), upload: None };
                     ((*name).to_owned(), file)
                 })
                 .collect(),
@@ -225,15 +237,14 @@ mod tests {
             ("network", "TESTNET"),
         ];
         let asked = read(parts(&fields, &[PROGRAM, ("inputFile", "text/plain", b"[1 2]")])).unwrap();
-        assert_eq!((asked.task.steps, asked.task.layout.as_deref()), (13_000_000, Some("recursive")));
-        assert_eq!(
-            (asked.task.arguments.as_deref(), asked.dedup_id.as_deref()),
-            (Some("[1 2]"), Some("d-1"))
-        );
-        assert_eq!(asked.task.program, PROGRAM.2);
+        let content = StoredContent { sha256: ContentHash::of(PROGRAM.2), size: PROGRAM.2.len() as u64 };
+        let task = asked.run_of(content);
+        assert_eq!((task.steps, task.layout.as_deref()), (13_000_000, Some("recursive")));
+        assert_eq!((task.arguments.as_deref(), asked.dedup_id.as_deref()), (Some("[1 2]"), Some("d-1")));
+        assert_eq!((task.program.sha256(), task.program.size()), (content.sha256, content.size));
         assert_eq!((&asked.note["externalId"], &asked.note["network"]), (&json!("label"), &json!("TESTNET")));
         let automatic = read(parts(&[("declaredJobSize", "L"), ("layout", "auto")], &[PROGRAM])).unwrap();
-        assert_eq!((automatic.task.steps, automatic.task.layout), (MOST_STEPS, None));
+        assert_eq!((automatic.steps, automatic.layout), (MOST_STEPS, None));
     }
 
     #[test]

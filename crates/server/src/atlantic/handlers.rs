@@ -1,5 +1,7 @@
 //! One function a route.
 
+use std::sync::Arc;
+
 use ashlar_engine::{Circumstances, Requirements, Submission, Submitted, Task};
 use ashlar_store::{
     ArtefactKind, ContentHash, Job, JobEvent, JobFilter, KeyReach, KeyScope, ProofStatus, Purpose,
@@ -47,11 +49,17 @@ pub(super) async fn submit(mut call: Call) -> Answer {
     let most_program = call.app.settings.most_program_bytes;
     let most = MOST_ARCHIVE.max(most_program as u64) + BESIDES;
     let time = call.app.settings.body_time;
-    let reading = multipart::read(call.take_body(), &boundary, most, |name| form::keep(name, most_program));
-    let parts = tokio::time::timeout(time, reading)
-        .await
-        .map_err(|_| ServerError::TooSlow { seconds: time.as_secs() })??;
-    let form::Asked { task, dedup_id, note } = form::read(parts)?;
+    let (app, body) = (Arc::clone(&call.app), call.take_body());
+    let room = multipart::Room { memory: &app.bodies, artefacts: app.store().artefacts() };
+    let reading = multipart::read(body, &boundary, most, room, |name| form::keep(name, most_program));
+    let parts = tokio::time::timeout(time, reading).await.map_err(|_| call.too_slow())??;
+    let mut asked = form::read(parts)?;
+    let program = asked.program.take().ok_or_else(|| {
+        AtlanticRefusal::form(ashlar_atlantic::ErrorCode::SourceIsRequired, "programFile: expected a file")
+    })?;
+    // Of a form that is refused nothing stays.
+    let task = asked.run_of(program.finish().await?);
+    let form::Asked { dedup_id, note, .. } = asked;
     let submission = fitting(&call, task).await?;
     let key = dedup_id.map(|id| submission_key(&call, &id));
     let submitted = call.app.engine.submit_with_note(&submission, key.as_deref(), (query::NOTE, note)).await;

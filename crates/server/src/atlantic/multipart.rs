@@ -1,12 +1,16 @@
-//! A form as `multipart/form-data` (RFC 7578), taken apart while it arrives: no more is kept than what is wanted of it, and
-//! names of files are never looked at.
+//! A form as `multipart/form-data` (RFC 7578), taken apart while it arrives: no more is kept than what is wanted of it, large
+//! files go to the disk, and names of files are never looked at.
 
 use std::collections::BTreeMap;
 
+use ashlar_store::Artefacts;
 use axum::body::Body;
-use http_body_util::BodyExt as _;
 
-use crate::ServerError;
+use crate::{
+    ServerError,
+    body::{self, BodyMemory, Share, Upload},
+    problem::Refused,
+};
 
 /// The most parts of a form.
 const MOST_PARTS: usize = 40;
@@ -20,27 +24,41 @@ const LONGEST_FIELD: usize = 2 << 10;
 /// The longest boundary, by RFC 2046.
 const LONGEST_BOUNDARY: usize = 70;
 
-/// How many bytes of a file are kept.
+/// How many bytes at the beginning of a file are kept in memory, where no more are.
+pub(super) const BEGINNING: usize = 4;
+
+/// What of a file is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {
-    /// All of them, up to so many; a longer one is refused.
+    /// All of it in memory, up to so many bytes; a longer one is refused.
     Whole(usize),
-    /// The first ones; the rest passes by.
-    Beginning(usize),
+    /// All of it on the disk, up to so many bytes, and its beginning in memory; a longer one is refused.
+    Stored(usize),
+    /// Its beginning in memory; the rest passes by.
+    Beginning,
 }
 
 /// A file of a form.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct File {
     pub(super) media_type: String,
-    /// What was kept of it.
+    /// What is in memory of it.
     pub(super) bytes: Vec<u8>,
-    /// How long it was.
-    pub(super) length: u64,
+    /// What is on the disk of it, without a name as yet.
+    pub(super) upload: Option<Upload>,
+}
+
+/// Where what is kept goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room<'a> {
+    /// What bodies may take in memory.
+    pub(super) memory: &'a BodyMemory,
+    /// What is on the disk.
+    pub(super) artefacts: &'a Artefacts,
 }
 
 /// A form's text fields and files by name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) fields: BTreeMap<String, String>,
     pub(super) files: BTreeMap<String, File>,
@@ -68,14 +86,15 @@ pub(super) async fn read(
     body: Body,
     boundary: &str,
     most: u64,
+    room: Room<'_>,
     keep: impl Fn(&str) -> Option<Keep>,
-) -> Result<Parts, ServerError> {
-    let mut arriving = Arriving { body, buffer: Vec::new(), left: most, most };
+) -> Result<Parts, Refused> {
+    let share = room.memory.share();
+    let mut arriving = Arriving { body, buffer: Vec::new(), left: most, most, share };
     // The first line has no line break before it; giving it one makes all delimiters alike.
     arriving.buffer.extend_from_slice(b"\r\n");
     let delimiter = format!("\r\n--{boundary}").into_bytes();
-    let mut preamble = Sink { keep: Keep::Beginning(0), bytes: Vec::new(), length: 0 };
-    arriving.pass_to(&delimiter, &mut preamble, "the form").await?;
+    arriving.pass_to(&delimiter, Sink::of(Keep::Beginning, room)?, "the form").await?;
     let mut parts = Parts::default();
     for _ in 0..MOST_PARTS {
         if arriving.line_end_or_close().await? {
@@ -85,21 +104,24 @@ pub(super) async fn read(
         let Head { name, is_file, media_type } = Head::read(&head)?;
         let wanted = if is_file { keep(&name) } else { Some(Keep::Whole(LONGEST_FIELD)) };
         let keep = wanted.ok_or_else(|| malformed(&name, "no file is expected here"))?;
-        let mut sink = Sink { keep, bytes: Vec::new(), length: 0 };
-        arriving.pass_to(&delimiter, &mut sink, &name).await?;
+        let sink = arriving.pass_to(&delimiter, Sink::of(keep, room)?, &name).await?;
         let doubled = if is_file {
             let media_type = media_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-            let file = File { media_type, bytes: sink.bytes, length: sink.length };
+            let upload = match sink.place {
+                Place::Disk(upload) => Some(*upload),
+                Place::Memory(_) | Place::Nowhere => None,
+            };
+            let file = File { media_type, bytes: sink.bytes, upload };
             parts.files.insert(name.clone(), file).is_some()
         } else {
             let text = String::from_utf8(sink.bytes).map_err(|_| malformed(&name, "expected text"))?;
             parts.fields.insert(name.clone(), text).is_some()
         };
         if doubled {
-            return Err(malformed(&name, "given twice"));
+            return Err(malformed(&name, "given twice").into());
         }
     }
-    Err(malformed("the form", &format!("expected at most {MOST_PARTS} parts")))
+    Err(malformed("the form", &format!("expected at most {MOST_PARTS} parts")).into())
 }
 
 fn malformed(place: &str, message: &str) -> ServerError {
@@ -109,26 +131,46 @@ fn malformed(place: &str, message: &str) -> ServerError {
 
 /// Where the bytes of a part go.
 struct Sink {
-    keep: Keep,
+    place: Place,
+    /// What is in memory.
     bytes: Vec<u8>,
-    length: u64,
+}
+
+/// Where they go besides the beginning.
+enum Place {
+    /// To memory, up to so many.
+    Memory(usize),
+    Disk(Box<Upload>),
+    Nowhere,
 }
 
 impl Sink {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), ServerError> {
-        self.length += bytes.len() as u64;
-        match self.keep {
-            Keep::Whole(most) if self.length > most as u64 => Err(ServerError::BodyTooLong { limit: most }),
-            Keep::Whole(_) => {
-                self.bytes.extend_from_slice(bytes);
-                Ok(())
+    fn of(keep: Keep, room: Room<'_>) -> Result<Sink, ServerError> {
+        let place = match keep {
+            Keep::Whole(most) => Place::Memory(most),
+            Keep::Stored(most) => {
+                Place::Disk(Box::new(Upload::begin(room.artefacts, most, room.memory.share())?))
             }
-            Keep::Beginning(most) => {
-                let room = most.saturating_sub(self.bytes.len()).min(bytes.len());
-                self.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
-                Ok(())
+            Keep::Beginning => Place::Nowhere,
+        };
+        Ok(Sink { place, bytes: Vec::new() })
+    }
+
+    async fn take(mut self, bytes: &[u8], share: &mut Share) -> Result<Sink, Refused> {
+        let in_memory = match self.place {
+            Place::Memory(most) if self.bytes.len() + bytes.len() > most => {
+                return Err(ServerError::BodyTooLong { limit: most }.into());
             }
-        }
+            Place::Memory(_) => bytes.len(),
+            Place::Disk(_) | Place::Nowhere => BEGINNING.saturating_sub(self.bytes.len()).min(bytes.len()),
+        };
+        share.grow_by(in_memory)?;
+        self.bytes.extend_from_slice(bytes.get(..in_memory).unwrap_or_default());
+        self.place = match self.place {
+            Place::Disk(upload) => Place::Disk(Box::new(upload.take(bytes).await?)),
+            place => place,
+        };
+        Ok(self)
     }
 }
 
@@ -138,14 +180,15 @@ struct Arriving {
     buffer: Vec<u8>,
     left: u64,
     most: u64,
+    /// What is kept in memory.
+    share: Share,
 }
 
 impl Arriving {
     /// Waits for more; an end is an error, because a form says where it ends.
     async fn more(&mut self) -> Result<(), ServerError> {
         loop {
-            let frame = self.body.frame().await.ok_or(ServerError::BodyBroke)?;
-            let Ok(data) = frame.map_err(|_| ServerError::BodyBroke)?.into_data() else { continue };
+            let data = body::next(&mut self.body).await?.ok_or(ServerError::BodyBroke)?;
             self.left = self.left.checked_sub(data.len() as u64).ok_or(ServerError::BodyTooLong {
                 limit: usize::try_from(self.most).unwrap_or(usize::MAX),
             })?;
@@ -157,16 +200,17 @@ impl Arriving {
     }
 
     /// Passes everything up to a delimiter on, and drops the delimiter.
-    async fn pass_to(&mut self, delimiter: &[u8], sink: &mut Sink, name: &str) -> Result<(), ServerError> {
+    async fn pass_to(&mut self, delimiter: &[u8], sink: Sink, name: &str) -> Result<Sink, Refused> {
+        let mut sink = sink;
         loop {
             if let Some(at) = find(&self.buffer, delimiter) {
-                sink.take(self.buffer.get(..at).unwrap_or_default())?;
+                sink = sink.take(self.buffer.get(..at).unwrap_or_default(), &mut self.share).await?;
                 self.buffer.drain(..at + delimiter.len());
-                return Ok(());
+                return Ok(sink);
             }
             // What could be the beginning of a delimiter stays.
             let sure = self.buffer.len().saturating_sub(delimiter.len() - 1);
-            sink.take(self.buffer.get(..sure).unwrap_or_default())?;
+            sink = sink.take(self.buffer.get(..sure).unwrap_or_default(), &mut self.share).await?;
             self.buffer.drain(..sure);
             self.more().await.map_err(|error| match error {
                 ServerError::BodyBroke => malformed(name, "it does not end"),
@@ -280,16 +324,25 @@ mod tests {
 
     use super::*;
 
+    /// Artefacts in a folder of the test's own.
+    async fn artefacts() -> (tempfile::TempDir, Artefacts) {
+        let folder = tempfile::tempdir().unwrap();
+        let artefacts = ashlar_store::Store::open(folder.path()).await.unwrap().artefacts().clone();
+        (folder, artefacts)
+    }
+
     /// Reads a form that arrives in pieces of so many bytes.
-    async fn arrives(text: &[u8], piece: usize) -> Result<Parts, ServerError> {
+    async fn arrives(text: &[u8], piece: usize, artefacts: &Artefacts) -> Result<Parts, Refused> {
         let pieces: Vec<std::io::Result<Bytes>> =
             text.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let keep = |name: &str| match name {
             "whole" => Some(Keep::Whole(100)),
-            "head" => Some(Keep::Beginning(4)),
+            "head" => Some(Keep::Beginning),
+            "stored" => Some(Keep::Stored(100)),
             _ => None,
         };
-        read(Body::from_stream(stream::iter(pieces)), "b", 10_000, keep).await
+        let room = Room { memory: &BodyMemory::new(1 << 20), artefacts };
+        read(Body::from_stream(stream::iter(pieces)), "b", 10_000, room, keep).await
     }
 
     fn part(head: &str, content: &str) -> String {
@@ -298,33 +351,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_form_is_the_same_however_it_arrives() {
+        let (_folder, artefacts) = artefacts().await;
         let form = format!(
-            "{}{}{}--b--\r\n",
+            "{}{}{}{}--b--\r\n",
             part("name=\"a\"", "1\r\n--B"),
             part(
                 "name=\"whole\"; filename=\"../../x;y\"\r\nContent-Type: Text/Plain; charset=utf-8",
                 "\r\n--bb"[..4].into()
             ),
             part("filename=a; name=head", "PK\x03\x04 and much more"),
+            part("filename=a; name=stored", "all of it"),
         );
         for piece in [1, 2, 3, 7, 64, 10_000] {
-            let parts = arrives(form.as_bytes(), piece).await.unwrap();
+            let mut parts = arrives(form.as_bytes(), piece, &artefacts).await.unwrap();
             assert_eq!(parts.fields["a"], "1\r\n--B", "{piece}");
             assert_eq!(parts.files["whole"].media_type, "text/plain");
             assert_eq!(parts.files["whole"].bytes, b"\r\n--");
-            let head = &parts.files["head"];
-            assert_eq!((head.bytes.as_slice(), head.length), (&b"PK\x03\x04"[..], 18));
+            assert_eq!(parts.files["head"].bytes, b"PK\x03\x04");
+            let stored = parts.files.remove("stored").unwrap();
+            assert_eq!(stored.bytes, b"all ");
+            let content = stored.upload.unwrap().finish().await.unwrap();
+            assert_eq!(content.sha256, ashlar_store::ContentHash::of(b"all of it"), "{piece}");
         }
     }
 
     #[tokio::test]
     async fn what_is_not_exactly_a_form_is_refused() {
+        let (_folder, artefacts) = artefacts().await;
         let whole = |content: &str| part("name=\"whole\"; filename=\"f\"", content);
+        let stored = |content: &str| part("name=\"stored\"; filename=\"f\"", content);
         for (form, why) in [
             (String::new(), "nothing"),
             (part("name=\"a\"", "1"), "no end"),
             (format!("{}{}--b--", part("name=\"a\"", "1"), part("name=\"a\"", "2")), "a field twice"),
             (format!("{}--b--", whole(&"x".repeat(101))), "a file that is too long"),
+            (format!("{}--b--", stored(&"x".repeat(101))), "a stored file that is too long"),
             (
                 format!("{}--b--", part("name=\"a\"", &"x".repeat(LONGEST_FIELD + 1))),
                 "a field that is too long",
@@ -336,13 +397,11 @@ mod tests {
             ("--b and more\r\n".to_owned(), "a boundary that goes on"),
             (format!("{}--b--", part("name=\"a\"", "1").repeat(MOST_PARTS + 1)), "too many parts"),
         ] {
-            assert!(arrives(form.as_bytes(), 10).await.is_err(), "{why}");
+            assert!(arrives(form.as_bytes(), 10, &artefacts).await.is_err(), "{why}");
         }
         let endless = part("name=\"head\"; filename=\"f\"", &"x".repeat(20_000));
-        assert!(matches!(
-            arrives(endless.as_bytes(), 1000).await,
-            Err(ServerError::BodyTooLong { limit: 10_000 })
-        ));
+        let refused = arrives(endless.as_bytes(), 1000, &artefacts).await.unwrap_err();
+        assert_eq!(refused.words(), ServerError::BodyTooLong { limit: 10_000 }.to_string());
     }
 
     #[test]

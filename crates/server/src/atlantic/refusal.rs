@@ -1,7 +1,5 @@
 //! Errors as the service words them: a code in `message`. What this server knows beyond it is in `additionalData`.
 
-use std::error::Error;
-
 use ashlar_atlantic::{ErrorCode, FormFault};
 use ashlar_fault::{Code, Exit, Fault};
 use axum::{
@@ -61,8 +59,7 @@ impl Fault for AtlanticRefusal {
 
 /// Any refusal in the service's form.
 pub(crate) fn answer(refused: &Refused) -> Response<Body> {
-    let fault: &(dyn Error + 'static) = refused.fault();
-    let own = fault.downcast_ref::<AtlanticRefusal>();
+    let own = refused.fault().downcast_ref::<AtlanticRefusal>();
     let status = own.and_then(|own| StatusCode::from_u16(own.status).ok()).unwrap_or_else(|| {
         if refused.code().0 == 8309 { StatusCode::UNAUTHORIZED } else { refused.status() }
     });

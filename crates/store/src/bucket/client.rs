@@ -3,17 +3,22 @@
 
 use std::{
     fmt,
+    fs::File,
+    io::Read as _,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::{
     BackoffConfig, ObjectStore as _, ObjectStoreExt as _, PutPayload, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
+    multipart::MultipartStore as _,
     path::Path,
 };
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     BucketSettings, Listed,
@@ -21,6 +26,12 @@ use super::{
     exchange::{BRISK, Exchange, Trouble},
 };
 use crate::Error;
+
+/// What is sent of a large file at once; S3 takes no smaller parts than 5 MiB but the last.
+const PART_BYTES: usize = 8 << 20;
+
+/// Files that are sent at once.
+const FILES_AT_ONCE: usize = 4;
 
 /// The most objects of a listing that are looked at, so that one that never ends does.
 const MOST_LISTED: usize = 5_000_000;
@@ -44,6 +55,8 @@ pub(crate) struct Bucket {
     brisk: AmazonS3,
     /// When it was last found unreachable by a reader, and why.
     away: Mutex<Option<(Instant, &'static str)>>,
+    /// Places of files that are sent: each takes memory for a part.
+    sending: Semaphore,
     prefix: String,
     location: String,
 }
@@ -81,6 +94,7 @@ impl Bucket {
             patient: client(settings, None, patience)?,
             reader: client(settings, None, shortly)?,
             away: Mutex::new(None),
+            sending: Semaphore::new(FILES_AT_ONCE),
             brisk: client(settings, Some(BRISK), once)?,
             prefix: address.prefix().to_owned(),
             location: address.location().to_owned(),
@@ -99,6 +113,38 @@ impl Bucket {
             Ok(_) => Ok(()),
             Err(error) => Err(self.told(&error)),
         }
+    }
+
+    /// Writes a file as an object, over what has its name: in parts if it is large, so that a part of it is in memory at a
+    /// time, and of few files at once. Parts of one that did not come to its end are removed as far as the server can be
+    /// reached; they are no object.
+    pub(crate) async fn put_file(&self, name: &str, file: &std::path::Path) -> Result<(), Error> {
+        // The semaphore is never closed.
+        let _place = self.sending.acquire().await;
+        let mut parts = Parts::of(file).await?;
+        let first = parts.next().await?;
+        if first.len() < PART_BYTES {
+            return self.put(name, &first).await;
+        }
+        let (path, mut next) = (self.path(name)?, Some(first));
+        let upload = self.patient.create_multipart(&path).await.map_err(|error| self.told(&error))?;
+        let sent = async {
+            let mut ids = Vec::new();
+            while let Some(part) = next.take().filter(|part| !part.is_empty()) {
+                let content = PutPayload::from(part);
+                let id = self.patient.put_part(&path, &upload, ids.len(), content).await;
+                ids.push(id.map_err(|error| self.told(&error))?);
+                next = Some(parts.next().await?);
+            }
+            let done = self.patient.complete_multipart(&path, &upload, ids).await;
+            done.map(drop).map_err(|error| self.told(&error))
+        };
+        let sent = sent.await;
+        if sent.is_err() {
+            // A server that cannot be reached keeps them, until a rule of its own removes them.
+            let _ = self.brisk.abort_multipart(&path, &upload).await;
+        }
+        sent
     }
 
     /// Reads an object piece by piece, until `take` refuses one; `false` if there is no such object.
@@ -212,6 +258,45 @@ impl Bucket {
             _ => "its answer is not one of S3",
         };
         Error::BucketRefused { bucket, reason }
+    }
+}
+
+/// A file, a part at a time.
+struct Parts {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Parts {
+    async fn of(path: &std::path::Path) -> Result<Parts, Error> {
+        let path = path.to_owned();
+        let opened = path.clone();
+        match spawn_blocking(move || File::open(opened)).await {
+            Ok(Ok(file)) => Ok(Parts { file: Arc::new(file), path }),
+            Ok(Err(source)) => Err(Error::Unreadable { path, source }),
+            Err(broken) => Err(Error::Unreadable { path, source: broken.into() }),
+        }
+    }
+
+    /// The next part: shorter than [`PART_BYTES`] at the end only.
+    async fn next(&mut self) -> Result<Bytes, Error> {
+        let file = Arc::clone(&self.file);
+        let read = spawn_blocking(move || -> std::io::Result<Bytes> {
+            let mut part = BytesMut::zeroed(PART_BYTES);
+            let mut length = 0;
+            while let Some(room) = part.get_mut(length..).filter(|room| !room.is_empty()) {
+                match (&*file).read(room) {
+                    Ok(0) => break,
+                    Ok(more) => length += more,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            part.truncate(length);
+            Ok(part.freeze())
+        });
+        let unreadable = |source| Error::Unreadable { path: self.path.clone(), source };
+        read.await.unwrap_or_else(|broken| Err(broken.into())).map_err(unreadable)
     }
 }
 

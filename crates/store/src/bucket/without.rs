@@ -1,6 +1,6 @@
 //! In a build without the feature `s3` there is no bucket: what would be done with one cannot happen.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{BucketSettings, Listed};
 use crate::Error;
@@ -19,6 +19,10 @@ impl Bucket {
     }
 
     pub(crate) async fn put(&self, _name: &str, _bytes: &[u8]) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) async fn put_file(&self, _name: &str, _file: &Path) -> Result<(), Error> {
         match *self {}
     }
 

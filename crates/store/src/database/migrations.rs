@@ -23,6 +23,7 @@ const SQLITE: &[Written] = &[
     (10, "remote queries", include_str!("../../migrations/sqlite/0010_remote.sql")),
     (11, "gate visits", include_str!("../../migrations/sqlite/0011_gate_visits.sql")),
     (20, "identity", include_str!("../../migrations/sqlite/0020_identity.sql")),
+    (21, "hints", include_str!("../../migrations/sqlite/0021_hints.sql")),
 ];
 
 #[cfg(any(feature = "postgres", test))]
@@ -31,6 +32,7 @@ const POSTGRES: &[Written] = &[
     (10, "remote queries", include_str!("../../migrations/postgres/0010_remote.sql")),
     (11, "gate visits", include_str!("../../migrations/postgres/0011_gate_visits.sql")),
     (20, "identity", include_str!("../../migrations/postgres/0020_identity.sql")),
+    (21, "hints", include_str!("../../migrations/postgres/0021_hints.sql")),
 ];
 
 fn migrator(written: &[Written]) -> Migrator {

@@ -1,5 +1,7 @@
 //! What was asked of managed services: recorded before it is sent, found again after a crash, and paid once.
 
+use std::time::Duration;
+
 use super::Lease;
 use crate::{
     Error, JobId, Moment, ProofSource, RemoteState, Store,
@@ -70,7 +72,12 @@ pub struct RemoteQuery {
     pub accepted_at: Option<Moment>,
     /// When it was over.
     pub concluded_at: Option<Moment>,
+    /// When it was said last that there may be news of it. Nothing vouches for that.
+    pub hinted_at: Option<Moment>,
 }
+
+/// The least time between two hints of one query that are recorded: what comes in between says nothing new.
+pub const HINT_GAP: Duration = Duration::from_secs(2);
 
 impl Store {
     /// Records that a query is about to be sent. One that is on record already stays as it is, unless the service had
@@ -224,6 +231,51 @@ impl Store {
         rows.iter().map(|row| RemoteQuery::from_row(row).map_err(fault)).collect()
     }
 
+    /// Records that somebody says that there may be news of a query, by the service's id. Whether it was recorded is for
+    /// the caller only: no hint of a query that nobody waits for is, and of the others one in [`HINT_GAP`]. The rest reads,
+    /// and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn hint_query(&self, query_id: &str, now: Moment) -> Result<bool, Error> {
+        let fault = |source| self.fault("a query of a service", "recording a hint", source);
+        let gap = u64::try_from(HINT_GAP.as_millis()).unwrap_or(u64::MAX);
+        let before = Moment::from_milliseconds(now.milliseconds().saturating_sub(gap)).to_string();
+        const NEWS: &str = "query_id = $1 AND state = 'accepted' AND (hinted_at IS NULL OR hinted_at <= $2)";
+        // Whoever changes something waits for others who do, and a forger is not to make them wait.
+        let waiting: i64 = query_scalar(format!("SELECT count(*) FROM remote_queries WHERE {NEWS}"))
+            .bind(query_id)
+            .bind(&before)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(fault)?;
+        if waiting == 0 {
+            return Ok(false);
+        }
+        let changed = query(format!("UPDATE remote_queries SET hinted_at = $3 WHERE {NEWS}"))
+            .bind(query_id)
+            .bind(&before)
+            .bind(now.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(fault)?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    /// When it was said last that there may be news of a query; `None` if never.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableRecord`] or a database error.
+    pub async fn hint_of(&self, dedup_id: &str) -> Result<Option<Moment>, Error> {
+        let fault = |source| self.fault("a query of a service", "looking for a hint", source);
+        let row = query("SELECT hinted_at FROM remote_queries WHERE dedup_id = $1")
+            .bind(dedup_id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(fault)?;
+        row.map_or(Ok(None), |row| optional_word(&row, "hinted_at", Moment::parse)).map_err(fault)
+    }
+
     /// Gives back what was set aside for a service that certainly has nothing of a job.
     pub(super) async fn release_spending_in(
         &self,
@@ -277,6 +329,7 @@ impl FromRow for RemoteQuery {
             intended_at: word(row, "intended_at", Moment::parse)?,
             accepted_at: optional_word(row, "accepted_at", Moment::parse)?,
             concluded_at: optional_word(row, "concluded_at", Moment::parse)?,
+            hinted_at: optional_word(row, "hinted_at", Moment::parse)?,
         })
     }
 }
