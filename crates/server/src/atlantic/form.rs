@@ -220,6 +220,7 @@ mod tests {
                     ((*name).to_owned(), file)
                 })
                 .collect(),
+            share: None,
         }
     }
 

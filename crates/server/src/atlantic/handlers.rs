@@ -52,7 +52,8 @@ pub(super) async fn submit(mut call: Call) -> Answer {
     let (app, body) = (Arc::clone(&call.app), call.take_body());
     let room = multipart::Room { memory: &app.bodies, artefacts: app.store().artefacts() };
     let reading = multipart::read(body, &boundary, most, room, |name| form::keep(name, most_program));
-    let parts = tokio::time::timeout(time, reading).await.map_err(|_| call.too_slow())??;
+    let mut parts = tokio::time::timeout(time, reading).await.map_err(|_| call.too_slow())??;
+    let _share = parts.share.take();
     let mut asked = form::read(parts)?;
     let program = asked.program.take().ok_or_else(|| {
         AtlanticRefusal::form(ashlar_atlantic::ErrorCode::SourceIsRequired, "programFile: expected a file")

@@ -62,6 +62,8 @@ pub(super) struct Room<'a> {
 pub(super) struct Parts {
     pub(super) fields: BTreeMap<String, String>,
     pub(super) files: BTreeMap<String, File>,
+    /// What they take in memory.
+    pub(super) share: Option<Share>,
 }
 
 /// The boundary that a content type names.
@@ -98,6 +100,7 @@ pub(super) async fn read(
     let mut parts = Parts::default();
     for _ in 0..MOST_PARTS {
         if arriving.line_end_or_close().await? {
+            parts.share = Some(arriving.share);
             return Ok(parts);
         }
         let head = arriving.head().await?;
