@@ -65,6 +65,24 @@ impl Share {
         (self.bytes, self.units) = (wanted, self.units + more);
         Ok(())
     }
+
+    /// Adds bytes to those that are held, `most` of them at most; what is set aside for further ones counts too.
+    ///
+    /// # Errors
+    /// [`ServerError::BodyTooLong`], [`ServerError::BodiesHeld`].
+    pub(crate) fn hold(&mut self, held: &mut Vec<u8>, more: &[u8], most: usize) -> Result<(), ServerError> {
+        let length = held.len() + more.len();
+        if length > most {
+            return Err(ServerError::BodyTooLong { limit: most });
+        }
+        if length > held.capacity() {
+            let capacity = length.max(2 * held.capacity()).min(most);
+            self.grow_by(capacity - held.capacity())?;
+            held.reserve_exact(capacity - held.len());
+        }
+        held.extend_from_slice(more);
+        Ok(())
+    }
 }
 
 /// A body in memory, with its share of what all bodies may take.
@@ -99,11 +117,7 @@ pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, ServerError> 
 pub(crate) async fn read(mut body: Body, limit: usize, mut share: Share) -> Result<HeldBody, ServerError> {
     let mut bytes = Vec::new();
     while let Some(data) = next(&mut body).await? {
-        if bytes.len() + data.len() > limit {
-            return Err(ServerError::BodyTooLong { limit });
-        }
-        share.grow_by(data.len())?;
-        bytes.extend_from_slice(&data);
+        share.hold(&mut bytes, &data, limit)?;
     }
     Ok(HeldBody { bytes, _share: share })
 }
@@ -166,6 +180,23 @@ impl Upload {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_is_counted_as_it_is_allocated_and_has_a_bound() {
+        let memory = BodyMemory::new(4 * UNIT);
+        let (mut share, mut held) = (memory.share(), Vec::new());
+        for _ in 0..3 {
+            share.hold(&mut held, &[7; UNIT], 4 * UNIT).unwrap();
+            assert!(held.capacity() <= share.bytes, "{} of {}", held.capacity(), share.bytes);
+        }
+        assert!(memory.share().grow_by(1).is_err(), "the room for a fourth is set aside");
+        share.hold(&mut held, &[7; UNIT], 4 * UNIT).unwrap();
+        let long = share.hold(&mut held, b"7", 4 * UNIT).unwrap_err();
+        assert!(matches!(long, ServerError::BodyTooLong { .. }), "{long}");
+        assert_eq!(held, [7; 4 * UNIT]);
+        let full = memory.share().hold(&mut Vec::new(), b"7", 1).unwrap_err();
+        assert!(matches!(full, ServerError::BodiesHeld { .. }), "{full}");
+    }
 
     #[test]
     fn shares_are_given_out_until_nothing_is_left_and_come_back() {

@@ -16,7 +16,7 @@ use std::{
 use ashlar_fault::Fault as _;
 use ashlar_store::{
     Artefact, ArtefactKind, BucketAddress, BucketKeys, BucketSettings, ContentHash, Database, Error, JobId,
-    Lane, Moment, NewInput, NewSubmission, NewWork, ProofStatus, Purpose, Store, Swept,
+    Lane, Moment, NewInput, NewSubmission, NewWork, ProofStatus, Purpose, Store, StoredContent, Swept,
 };
 use tempfile::TempDir;
 
@@ -113,6 +113,32 @@ async fn stored_bytes_are_read_back_under_their_hash(machine: Machine) {
     assert_eq!(machine.near(), 3);
 }
 
+/// Takes content in as it would come over the wire.
+async fn arrive(machine: &Machine, bytes: &[u8]) -> Result<StoredContent, Error> {
+    let mut arriving = machine.store.artefacts().receive();
+    for piece in bytes.chunks(30_000) {
+        arriving = arriving.take(piece).await?;
+    }
+    arriving.finish().await
+}
+
+async fn content_that_arrives_is_stored_as_if_it_had_been_there(machine: Machine) {
+    // One request, and parts: fewer than one, one, and one more.
+    for length in [0, 3, (8 << 20) - 1, 8 << 20, (16 << 20) + 1] {
+        let bytes: Vec<u8> = (0..length as u32).map(|n| (n % 251) as u8).collect();
+        let content = arrive(&machine, &bytes).await.unwrap();
+        assert_eq!(content, StoredContent { sha256: ContentHash::of(&bytes), size: bytes.len() as u64 });
+        let artefact = Artefact { kind: ArtefactKind::Log, sha256: content.sha256, size: content.size };
+        fs::remove_file(machine.store.artefacts().path(content.sha256)).unwrap();
+        if machine.store.look_at_bucket().await.unwrap().is_some() {
+            assert_eq!(machine.read(&artefact).await.unwrap(), bytes, "{length}");
+        }
+        assert_eq!(arrive(&machine, &bytes).await.unwrap(), content);
+        assert_eq!(machine.read(&artefact).await.unwrap(), bytes, "{length}");
+        submit_program(&machine.store, &artefact).await.unwrap();
+    }
+}
+
 async fn another_size_is_another_content(machine: Machine) {
     let artefact = machine.keep(b"abc").await;
     for size in [0, 2] {
@@ -178,6 +204,7 @@ macro_rules! wherever {
 
 wherever!(
     stored_bytes_are_read_back_under_their_hash,
+    content_that_arrives_is_stored_as_if_it_had_been_there,
     another_size_is_another_content,
     keeping_again_repairs_what_was_altered,
     what_is_nowhere_is_damage,
@@ -312,6 +339,10 @@ async fn nothing_is_recorded_while_the_bucket_is_away_and_what_is_near_is_served
     assert!(away.may_pass() && away.is_of_bucket());
     assert_eq!(store.job(job).await.unwrap().proof_status, ProofStatus::Verifying);
     assert_eq!(store.artefacts_of(job).await.unwrap(), []);
+    for length in [3, (8 << 20) + 1] {
+        let refused = arrive(&one, &vec![7; length]).await;
+        assert!(matches!(refused, Err(Error::BucketUnreachable { .. })), "{length}: {refused:?}");
+    }
     assert!(matches!(store.sweep_bucket(Duration::ZERO).await, Err(Error::BucketUnreachable { .. })));
     // Whether anything is damaged nobody can say.
     assert!(matches!(store.scrub().await, Err(Error::BucketUnreachable { .. })));

@@ -160,19 +160,15 @@ impl Sink {
     }
 
     async fn take(mut self, bytes: &[u8], share: &mut Share) -> Result<Sink, Refused> {
-        let in_memory = match self.place {
-            Place::Memory(most) if self.bytes.len() + bytes.len() > most => {
-                return Err(ServerError::BodyTooLong { limit: most }.into());
-            }
-            Place::Memory(_) => bytes.len(),
-            Place::Disk(_) | Place::Nowhere => BEGINNING.saturating_sub(self.bytes.len()).min(bytes.len()),
-        };
-        share.grow_by(in_memory)?;
-        self.bytes.extend_from_slice(bytes.get(..in_memory).unwrap_or_default());
-        self.place = match self.place {
-            Place::Disk(upload) => Place::Disk(Box::new(upload.take(bytes).await?)),
-            place => place,
-        };
+        if let Place::Memory(most) = self.place {
+            share.hold(&mut self.bytes, bytes, most)?;
+            return Ok(self);
+        }
+        let beginning = bytes.get(..BEGINNING.saturating_sub(self.bytes.len()).min(bytes.len()));
+        share.hold(&mut self.bytes, beginning.unwrap_or_default(), BEGINNING)?;
+        if let Place::Disk(upload) = self.place {
+            self.place = Place::Disk(Box::new(upload.take(bytes).await?));
+        }
         Ok(self)
     }
 }
