@@ -83,7 +83,7 @@ pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
 
 /// The fields as types, with the media types of the files.
 fn typed(parts: &Parts) -> Result<Form, AtlanticRefusal> {
-    let Parts { fields, files } = parts;
+    let Parts { fields, files, .. } = parts;
     let known = [
         "declaredJobSize",
         "layout",
