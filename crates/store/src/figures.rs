@@ -35,8 +35,8 @@ pub struct Figures {
     pub allocations: Vec<(AllocationStatus, u64)>,
     /// Allocations with a proof that our verifier accepted.
     pub proven_allocations: u64,
-    /// Allocations that nothing will bring to the gate: rejected or refused for good, or without a proof and without a job
-    /// that may still make one.
+    /// Allocations that nothing will bring through the gate: rejected by the rules, refused for good, or without a proof and
+    /// without a job that may still make one.
     pub blocked_allocations: u64,
     /// Jobs by source and status.
     pub jobs: Vec<(ProofSource, ProofStatus, u64)>,
@@ -92,9 +92,10 @@ impl Store {
                 "SELECT count(*) AS count FROM allocations
                  WHERE status IN ('rejected', 'failed')
                        OR (status IN ('proposed', 'admitted')
-                           AND NOT EXISTS (SELECT 1 FROM allocation_proofs JOIN proof_jobs ON proof_jobs.id = job_id
-                                           WHERE allocation_id = allocations.id
-                                                 AND proof_status NOT IN ('failed', 'timeout', 'cancelled')))",
+                           AND (verdict <> 0
+                                OR NOT EXISTS (SELECT 1 FROM allocation_proofs JOIN proof_jobs ON proof_jobs.id = job_id
+                                               WHERE allocation_id = allocations.id
+                                                     AND proof_status NOT IN ('failed', 'timeout', 'cancelled'))))",
             )
             .fetch_one(&self.pool)
             .await

@@ -6,7 +6,7 @@ use ashlar_store::{
 };
 
 use crate::databases::{Records, on_both};
-use crate::support::{accepted, proposal, record, record_proof};
+use crate::support::{accepted, job_in_verification, proposal, record, record_proof, rejected};
 
 on_both!(
     pages_follow_each_other_without_gap_or_overlap_while_jobs_arrive,
@@ -15,6 +15,7 @@ on_both!(
     events_come_in_order_and_go_on_after_the_last_one_seen,
     a_key_is_found_by_its_secret_and_a_revoked_one_says_so_for_ever,
     figures_count_each_record_once,
+    what_nothing_brings_through_the_gate_counts_as_blocked,
 );
 
 async fn job(store: &Store, source: ProofSource) -> JobId {
@@ -150,4 +151,16 @@ async fn figures_count_each_record_once(records: Records) {
     assert_eq!(figures.jobs_that_are(ProofStatus::Queued), 1);
     assert_eq!(figures.latencies.len(), 1);
     assert_eq!(figures.latencies[0].source, ProofSource::StoneLocal);
+}
+
+async fn what_nothing_brings_through_the_gate_counts_as_blocked(records: Records) {
+    let store = records.open().await;
+    let blocked = async || store.figures().await.unwrap().blocked_allocations;
+    record_proof(&store, &accepted(), b"a proof").await;
+    let job = job_in_verification(&store, &proposal(9)).await;
+    assert_eq!(blocked().await, 0, "of one there is a proof, of the other there will be");
+    store.cancel(job).await.unwrap();
+    assert_eq!(blocked().await, 1, "nobody makes a proof of it any more");
+    record_proof(&store, &rejected(), b"a proof of a rejection").await;
+    assert_eq!(blocked().await, 2, "what the rules reject is blocked with a proof too");
 }
