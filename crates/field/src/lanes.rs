@@ -39,6 +39,16 @@ pub trait WordLanes: Copy + Send + Sync + 'static {
     /// A vector: 64 bytes.
     type V: Copy + Send + Sync + 'static;
 
+    /// Computes a part of a kernel that is used in many places. Mark the closure `#[inline(always)]`.
+    ///
+    /// Vector instances compile it in place, as everything else. The portable one compiles it once, as a function: it
+    /// has a call for every operation, and a kernel whose products are all written out is a megabyte of them, most of
+    /// what a first build spent on this crate and the next.
+    #[inline(always)]
+    fn part<R>(self, compute: impl FnOnce() -> R) -> R {
+        compute()
+    }
+
     /// Reads eight words.
     fn load(self, words: &[u64; 8]) -> Self::V;
     /// Writes eight words.

@@ -149,27 +149,37 @@ impl<L: Lanes> Stored<L> {
     /// The same values, ready to be multiplied.
     #[inline(always)]
     pub fn unpack(self, l: L) -> Low52<L> {
-        let a = self.0;
-        Low52([
-            a[0],
-            l.funnel_right::<52>(a[0], a[1]),
-            l.funnel_right::<40>(a[1], a[2]),
-            l.funnel_right::<28>(a[2], a[3]),
-            l.shift_right::<16>(a[3]),
-        ])
+        l.part(
+            #[inline(always)]
+            || {
+                let a = self.0;
+                Low52([
+                    a[0],
+                    l.funnel_right::<52>(a[0], a[1]),
+                    l.funnel_right::<40>(a[1], a[2]),
+                    l.funnel_right::<28>(a[2], a[3]),
+                    l.shift_right::<16>(a[3]),
+                ])
+            },
+        )
     }
 
     /// Sixteen times the values (below 2²⁵⁶), ready to be multiplied with stored data.
     #[inline(always)]
     pub fn unpack_x16(self, l: L) -> Low52<L> {
-        let a = self.0;
-        Low52([
-            l.shift_left::<4>(a[0]),
-            l.funnel_right::<48>(a[0], a[1]),
-            l.funnel_right::<36>(a[1], a[2]),
-            l.funnel_right::<24>(a[2], a[3]),
-            l.shift_right::<12>(a[3]),
-        ])
+        l.part(
+            #[inline(always)]
+            || {
+                let a = self.0;
+                Low52([
+                    l.shift_left::<4>(a[0]),
+                    l.funnel_right::<48>(a[0], a[1]),
+                    l.funnel_right::<36>(a[1], a[2]),
+                    l.funnel_right::<24>(a[2], a[3]),
+                    l.shift_right::<12>(a[3]),
+                ])
+            },
+        )
     }
 
     /// The same values, ready to be added.
@@ -294,59 +304,76 @@ impl<L: Lanes> Low52<L> {
     /// self · other / 2²⁶⁰. The result lies in (0, self·other/2²⁶⁰ + p), with limbs in [0, 2⁵⁶).
     #[inline(always)]
     pub fn mul(self, l: L, other: Low52<L>) -> Lazy<L> {
-        let z = l.zero();
-        let mut t = [z, z, z, l.splat(PRIME_3), l.splat(PRIME_4), l.splat(1), z, z, z, z];
-        add_product(l, &mut t, &self.0, &other.0);
-        reduce(l, t)
+        l.part(
+            #[inline(always)]
+            || product(l, &self.0, &other.0),
+        )
     }
 
     /// self² / 2²⁶⁰. The result lies in (0, self²/2²⁶⁰ + p), with limbs in [0, 2⁵⁶).
     #[inline(always)]
     pub fn square(self, l: L) -> Lazy<L> {
-        let a = &self.0;
-        let z = l.zero();
-        let mut s = [z; 10];
-        macro_rules! mixed {
-            ($i:literal, $j:literal) => {
-                s[$i + $j] = l.madd52lo(s[$i + $j], a[$i], a[$j]);
-                s[$i + $j + 1] = l.madd52hi(s[$i + $j + 1], a[$i], a[$j]);
-            };
-        }
-        mixed!(0, 1);
-        mixed!(0, 2);
-        mixed!(0, 3);
-        mixed!(0, 4);
-        mixed!(1, 2);
-        mixed!(1, 3);
-        mixed!(1, 4);
-        mixed!(2, 3);
-        mixed!(2, 4);
-        mixed!(3, 4);
-        let mut t = [
-            z,
-            l.add(s[1], s[1]),
-            l.add(s[2], s[2]),
-            l.add(l.add(s[3], s[3]), l.splat(PRIME_3)),
-            l.add(l.add(s[4], s[4]), l.splat(PRIME_4)),
-            l.add(l.add(s[5], s[5]), l.splat(1)),
-            l.add(s[6], s[6]),
-            l.add(s[7], s[7]),
-            l.add(s[8], s[8]),
-            z,
-        ];
-        macro_rules! diagonal {
-            ($i:literal) => {
-                t[2 * $i] = l.madd52lo(t[2 * $i], a[$i], a[$i]);
-                t[2 * $i + 1] = l.madd52hi(t[2 * $i + 1], a[$i], a[$i]);
-            };
-        }
-        diagonal!(0);
-        diagonal!(1);
-        diagonal!(2);
-        diagonal!(3);
-        diagonal!(4);
-        reduce(l, t)
+        l.part(
+            #[inline(always)]
+            || square(l, &self.0),
+        )
     }
+}
+
+/// [`Low52::mul`].
+#[inline(always)]
+fn product<L: Lanes>(l: L, a: &[L::V; 5], b: &[L::V; 5]) -> Lazy<L> {
+    let z = l.zero();
+    let mut t = [z, z, z, l.splat(PRIME_3), l.splat(PRIME_4), l.splat(1), z, z, z, z];
+    add_product(l, &mut t, a, b);
+    reduce(l, t)
+}
+
+/// [`Low52::square`].
+#[inline(always)]
+fn square<L: Lanes>(l: L, a: &[L::V; 5]) -> Lazy<L> {
+    let z = l.zero();
+    let mut s = [z; 10];
+    macro_rules! mixed {
+        ($i:literal, $j:literal) => {
+            s[$i + $j] = l.madd52lo(s[$i + $j], a[$i], a[$j]);
+            s[$i + $j + 1] = l.madd52hi(s[$i + $j + 1], a[$i], a[$j]);
+        };
+    }
+    mixed!(0, 1);
+    mixed!(0, 2);
+    mixed!(0, 3);
+    mixed!(0, 4);
+    mixed!(1, 2);
+    mixed!(1, 3);
+    mixed!(1, 4);
+    mixed!(2, 3);
+    mixed!(2, 4);
+    mixed!(3, 4);
+    let mut t = [
+        z,
+        l.add(s[1], s[1]),
+        l.add(s[2], s[2]),
+        l.add(l.add(s[3], s[3]), l.splat(PRIME_3)),
+        l.add(l.add(s[4], s[4]), l.splat(PRIME_4)),
+        l.add(l.add(s[5], s[5]), l.splat(1)),
+        l.add(s[6], s[6]),
+        l.add(s[7], s[7]),
+        l.add(s[8], s[8]),
+        z,
+    ];
+    macro_rules! diagonal {
+        ($i:literal) => {
+            t[2 * $i] = l.madd52lo(t[2 * $i], a[$i], a[$i]);
+            t[2 * $i + 1] = l.madd52hi(t[2 * $i + 1], a[$i], a[$i]);
+        };
+    }
+    diagonal!(0);
+    diagonal!(1);
+    diagonal!(2);
+    diagonal!(3);
+    diagonal!(4);
+    reduce(l, t)
 }
 
 /// Adds the ten limbs of a product, operand scanning: consecutive instructions go to different accumulators.
@@ -470,12 +497,17 @@ impl<L: Lanes> Lazy<L> {
     /// The same value, of any sign: the low 52 bits of the limbs below the top one, and a signed top limb.
     #[inline(always)]
     fn propagate(self, l: L) -> Low52<L> {
-        let a = self.0;
-        let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
-        let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
-        let a3 = l.add(a[3], l.shift_right_signed::<52>(a2));
-        let a4 = l.add(a[4], l.shift_right_signed::<52>(a3));
-        Low52([a[0], a1, a2, a3, a4])
+        l.part(
+            #[inline(always)]
+            || {
+                let a = self.0;
+                let a1 = l.add(a[1], l.shift_right_signed::<52>(a[0]));
+                let a2 = l.add(a[2], l.shift_right_signed::<52>(a1));
+                let a3 = l.add(a[3], l.shift_right_signed::<52>(a2));
+                let a4 = l.add(a[4], l.shift_right_signed::<52>(a3));
+                Low52([a[0], a1, a2, a3, a4])
+            },
+        )
     }
 
     /// The same value, of any sign, with the limbs below the top one in [0, 2⁵²).
@@ -490,22 +522,36 @@ impl<L: Lanes> Lazy<L> {
     /// as they are; [`Lazy::normalize`] first if they may be large.
     #[inline(always)]
     pub fn fold(self, l: L) -> Lazy<L> {
-        let a = self.0;
-        let top = l.add(a[4], l.shift_right_signed::<52>(a[3]));
-        let k = l.shift_right_signed::<43>(top);
-        let k17 = l.add(l.shift_left::<36>(k), l.shift_left::<40>(k));
-        Lazy([
-            l.sub(a[0], k),
-            a[1],
-            a[2],
-            l.sub(l.and(a[3], l.splat(MASK52)), k17),
-            l.and(top, l.splat((1 << 43) - 1)),
-        ])
+        l.part(
+            #[inline(always)]
+            || {
+                let a = self.0;
+                let top = l.add(a[4], l.shift_right_signed::<52>(a[3]));
+                let k = l.shift_right_signed::<43>(top);
+                let k17 = l.add(l.shift_left::<36>(k), l.shift_left::<40>(k));
+                Lazy([
+                    l.sub(a[0], k),
+                    a[1],
+                    a[2],
+                    l.sub(l.and(a[3], l.splat(MASK52)), k17),
+                    l.and(top, l.splat((1 << 43) - 1)),
+                ])
+            },
+        )
     }
 
     /// The canonical values, for any value in (−2²⁵⁰, 2²⁷⁰).
     #[inline(always)]
     pub fn canonical(self, l: L) -> Stored<L> {
+        l.part(
+            #[inline(always)]
+            || self.canonical_in_place(l),
+        )
+    }
+
+    /// [`Lazy::canonical`], where it is used.
+    #[inline(always)]
+    fn canonical_in_place(self, l: L) -> Stored<L> {
         // With p added the value is at least 2²⁵⁰, so k ≥ 0; the top two limbs understate it by less than
         // 2²⁰⁸ + 2¹⁷⁰, so what remains after subtracting k·p is below 2²⁵¹ + 2¹⁷⁰ < p, and negative at most by
         // k·(17·2¹⁹² + 1) < p: one conditional addition of p makes it canonical.
@@ -573,7 +619,10 @@ impl<L: Lanes> Accumulator<L> {
     /// self + a·b.
     #[inline(always)]
     pub fn add_product(mut self, l: L, a: Low52<L>, b: Low52<L>) -> Accumulator<L> {
-        add_product(l, &mut self.0, &a.0, &b.0);
+        l.part(
+            #[inline(always)]
+            || add_product(l, &mut self.0, &a.0, &b.0),
+        );
         self
     }
 
@@ -584,7 +633,10 @@ impl<L: Lanes> Accumulator<L> {
         t[3] = l.add(t[3], l.splat(PRIME_3));
         t[4] = l.add(t[4], l.splat(PRIME_4));
         t[5] = l.add(t[5], l.splat(1));
-        let Lazy(mut a) = reduce(l, t);
+        let Lazy(mut a) = l.part(
+            #[inline(always)]
+            || reduce(l, t),
+        );
         // Limbs may use all 64 bits: carry them as unsigned before anyone reads them as signed.
         let mask = l.splat(MASK52);
         for i in 0..4 {

@@ -60,6 +60,11 @@ impl WordLanes for Portable {
     type V = Words;
 
     #[inline(never)]
+    fn part<R>(self, compute: impl FnOnce() -> R) -> R {
+        compute()
+    }
+
+    #[inline(never)]
     fn load(self, words: &[u64; 8]) -> Words {
         Words(*words)
     }

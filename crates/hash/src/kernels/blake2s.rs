@@ -49,6 +49,20 @@ fn initial_state<L: WordLanes>(l: L) -> [L::V; 8] {
     state
 }
 
+/// The function G: mixes two message words into a column or a diagonal of the state.
+#[inline(always)]
+fn mix<L: WordLanes>(l: L, [a, b, c, d]: [L::V; 4], x: L::V, y: L::V) -> [L::V; 4] {
+    let a = l.add32(l.add32(a, x), b);
+    let d = l.rotate_right32::<16>(l.xor(d, a));
+    let c = l.add32(c, d);
+    let b = l.rotate_right32::<12>(l.xor(b, c));
+    let a = l.add32(l.add32(a, y), b);
+    let d = l.rotate_right32::<8>(l.xor(d, a));
+    let c = l.add32(c, d);
+    let b = l.rotate_right32::<7>(l.xor(b, c));
+    [a, b, c, d]
+}
+
 /// The compression function. `counter` is the bytes hashed so far, this block included.
 #[inline(always)]
 fn compress<L: WordLanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], counter: u64, last: bool) {
@@ -64,14 +78,10 @@ fn compress<L: WordLanes>(l: L, state: &mut [L::V; 8], message: &[L::V; 16], cou
     ];
     macro_rules! mix {
         ($a:literal, $b:literal, $c:literal, $d:literal, $x:expr, $y:expr) => {
-            v[$a] = l.add32(l.add32(v[$a], $x), v[$b]);
-            v[$d] = l.rotate_right32::<16>(l.xor(v[$d], v[$a]));
-            v[$c] = l.add32(v[$c], v[$d]);
-            v[$b] = l.rotate_right32::<12>(l.xor(v[$b], v[$c]));
-            v[$a] = l.add32(l.add32(v[$a], $y), v[$b]);
-            v[$d] = l.rotate_right32::<8>(l.xor(v[$d], v[$a]));
-            v[$c] = l.add32(v[$c], v[$d]);
-            v[$b] = l.rotate_right32::<7>(l.xor(v[$b], v[$c]));
+            [v[$a], v[$b], v[$c], v[$d]] = l.part(
+                #[inline(always)]
+                || mix(l, [v[$a], v[$b], v[$c], v[$d]], $x, $y),
+            );
         };
     }
     macro_rules! round {

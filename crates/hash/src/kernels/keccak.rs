@@ -47,67 +47,76 @@ type State<L> = [<L as WordLanes>::V; 25];
 fn permute<L: WordLanes>(l: L, state: &mut State<L>) {
     let mut a = *state;
     for constant in ROUND_CONSTANTS {
-        // θ: the parities of the columns.
-        macro_rules! parity {
-            ($x:literal) => {
-                l.xor3(l.xor3(a[$x], a[$x + 5], a[$x + 10]), a[$x + 15], a[$x + 20])
-            };
-        }
-        let c = [parity!(0), parity!(1), parity!(2), parity!(3), parity!(4)];
-        let d = [
-            l.xor(c[4], l.rotate_left::<1>(c[1])),
-            l.xor(c[0], l.rotate_left::<1>(c[2])),
-            l.xor(c[1], l.rotate_left::<1>(c[3])),
-            l.xor(c[2], l.rotate_left::<1>(c[4])),
-            l.xor(c[3], l.rotate_left::<1>(c[0])),
-        ];
-        // The rest of θ, ρ and π: where each lane of an output row comes from, and its rotation. Then χ.
-        macro_rules! row {
-            ($(($from:literal, $rotation:literal)),*) => {{
-                let b = [$(l.rotate_left::<$rotation>(l.xor(a[$from], d[$from % 5]))),*];
-                [
-                    l.chi(b[0], b[1], b[2]),
-                    l.chi(b[1], b[2], b[3]),
-                    l.chi(b[2], b[3], b[4]),
-                    l.chi(b[3], b[4], b[0]),
-                    l.chi(b[4], b[0], b[1]),
-                ]
-            }};
-        }
-        let e0 = row!((0, 0), (6, 44), (12, 43), (18, 21), (24, 14));
-        let e1 = row!((3, 28), (9, 20), (10, 3), (16, 45), (22, 61));
-        let e2 = row!((1, 1), (7, 6), (13, 25), (19, 8), (20, 18));
-        let e3 = row!((4, 27), (5, 36), (11, 10), (17, 15), (23, 56));
-        let e4 = row!((2, 62), (8, 55), (14, 39), (15, 41), (21, 2));
-        a = [
-            l.xor(e0[0], l.splat(constant)),
-            e0[1],
-            e0[2],
-            e0[3],
-            e0[4], //
-            e1[0],
-            e1[1],
-            e1[2],
-            e1[3],
-            e1[4], //
-            e2[0],
-            e2[1],
-            e2[2],
-            e2[3],
-            e2[4], //
-            e3[0],
-            e3[1],
-            e3[2],
-            e3[3],
-            e3[4], //
-            e4[0],
-            e4[1],
-            e4[2],
-            e4[3],
-            e4[4],
-        ];
+        a = l.part(
+            #[inline(always)]
+            || round(l, &a, constant),
+        );
     }
     *state = a;
+}
+
+/// A round of the permutation.
+#[inline(always)]
+fn round<L: WordLanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
+    // θ: the parities of the columns.
+    macro_rules! parity {
+        ($x:literal) => {
+            l.xor3(l.xor3(a[$x], a[$x + 5], a[$x + 10]), a[$x + 15], a[$x + 20])
+        };
+    }
+    let c = [parity!(0), parity!(1), parity!(2), parity!(3), parity!(4)];
+    let d = [
+        l.xor(c[4], l.rotate_left::<1>(c[1])),
+        l.xor(c[0], l.rotate_left::<1>(c[2])),
+        l.xor(c[1], l.rotate_left::<1>(c[3])),
+        l.xor(c[2], l.rotate_left::<1>(c[4])),
+        l.xor(c[3], l.rotate_left::<1>(c[0])),
+    ];
+    // The rest of θ, ρ and π: where each lane of an output row comes from, and its rotation. Then χ.
+    macro_rules! row {
+        ($(($from:literal, $rotation:literal)),*) => {{
+            let b = [$(l.rotate_left::<$rotation>(l.xor(a[$from], d[$from % 5]))),*];
+            [
+                l.chi(b[0], b[1], b[2]),
+                l.chi(b[1], b[2], b[3]),
+                l.chi(b[2], b[3], b[4]),
+                l.chi(b[3], b[4], b[0]),
+                l.chi(b[4], b[0], b[1]),
+            ]
+        }};
+    }
+    let e0 = row!((0, 0), (6, 44), (12, 43), (18, 21), (24, 14));
+    let e1 = row!((3, 28), (9, 20), (10, 3), (16, 45), (22, 61));
+    let e2 = row!((1, 1), (7, 6), (13, 25), (19, 8), (20, 18));
+    let e3 = row!((4, 27), (5, 36), (11, 10), (17, 15), (23, 56));
+    let e4 = row!((2, 62), (8, 55), (14, 39), (15, 41), (21, 2));
+    [
+        l.xor(e0[0], l.splat(constant)),
+        e0[1],
+        e0[2],
+        e0[3],
+        e0[4], //
+        e1[0],
+        e1[1],
+        e1[2],
+        e1[3],
+        e1[4], //
+        e2[0],
+        e2[1],
+        e2[2],
+        e2[3],
+        e2[4], //
+        e3[0],
+        e3[1],
+        e3[2],
+        e3[3],
+        e3[4], //
+        e4[0],
+        e4[1],
+        e4[2],
+        e4[3],
+        e4[4],
+    ]
 }
 
 /// Zeroes the bytes of the digests that the mask does not keep.
