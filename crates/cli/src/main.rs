@@ -12,6 +12,7 @@
 //! | `tenure` | by what right a process works on a job |
 //! | `console`, `progress` | standard output for data, standard error for people |
 //! | `on_server` | the verbs, done by a server |
+//! | `sweeping` | what nobody will ask for is removed, at a start and from time to time |
 //! | `session` | the records, and work that Ctrl-C can stop |
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ mod proving;
 mod service;
 mod session;
 mod settings;
+mod sweeping;
 mod tenure;
 
 use std::{process::ExitCode, time::Duration};

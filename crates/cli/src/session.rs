@@ -7,18 +7,17 @@ use std::{
 
 use ashlar_fault::Fault;
 use ashlar_store::{JobId, LEASE, Moment, Store};
+use tokio::sync::watch;
 
 use crate::{
     arguments::Global,
     calibration::RatesInUse,
-    console::{Console, size},
+    console::Console,
     failure::{CommandError, Failure},
     progress::Interrupt,
+    sweeping::{self, Sweeping, Told},
     tenure::Tenure,
 };
-
-/// Orphans younger than this may be another process's work in progress.
-const ORPHAN_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// How often a worker looks whether somebody asked for its job to be cancelled.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -48,34 +47,30 @@ impl Session {
         Ok(store)
     }
 
-    /// Removes what interrupted writers left behind.
+    /// Removes what interrupted writers and refused uploads left behind.
     pub(crate) async fn sweep(&self, store: &Store) -> Result<(), Failure> {
-        let swept = store.sweep_orphans(ORPHAN_AGE).await?;
-        if swept.files > 0 {
-            self.console.detail(&format!("removed {} orphaned files ({})", swept.files, size(swept.bytes)));
+        Ok(self.sweeping(store).once().await?)
+    }
+
+    /// The same from time to time, until `stop` says so.
+    pub(crate) async fn sweep_again(
+        &self,
+        store: &Store,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
+        Ok(self.sweeping(store).again(sweeping::PAUSE, stop).await?)
+    }
+
+    fn sweeping<'a>(&'a self, store: &'a Store) -> Sweeping<'a> {
+        Sweeping {
+            store,
+            scratch: self.global.data_dir.join(SCRATCH),
+            grace: sweeping::GRACE,
+            told: Box::new(|told| match told {
+                Told::Detail(text) => self.console.detail(&text),
+                Told::Remark(text) => self.console.remark(&text),
+            }),
         }
-        match store.sweep_bucket(ORPHAN_AGE).await {
-            Ok(swept) if swept.files > 0 => self.console.detail(&format!(
-                "removed {} orphans of the bucket ({})",
-                swept.files,
-                size(swept.bytes)
-            )),
-            Ok(_) => {}
-            // What has to be kept will say so itself.
-            Err(error) if error.may_pass() => {
-                self.console.remark(&format!("the bucket was not swept ({}): {error}", error.code()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        // A process that was killed leaves the files that it gave to another prover.
-        for entry in std::fs::read_dir(self.global.data_dir.join(SCRATCH)).into_iter().flatten().flatten() {
-            let Some(job) = entry.file_name().to_str().and_then(JobId::parse) else { continue };
-            if store.job(job).await.is_ok_and(|job| job.proof_status.is_terminal()) {
-                // Best effort: the next sweep tries again.
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
-        }
-        Ok(())
     }
 
     /// Does heavy work on a thread of its own while the job's lease is kept alive, and passes on a request to cancel.

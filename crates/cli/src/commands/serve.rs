@@ -48,10 +48,16 @@ pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failu
         }
         stop.send_replace(true);
     };
-    let (worked, (), ()) = tokio::join!(working, serving, watching);
+    let sweeping = async {
+        let swept = session.sweep_again(&store, stopped.clone()).await;
+        // It ends early for a reason that ends the rest.
+        stop.send_replace(true);
+        swept
+    };
+    let (worked, (), (), swept) = tokio::join!(working, serving, watching, sweeping);
     store.close().await;
     session.console.remark("ended");
-    worked
+    worked.and(swept)
 }
 
 fn settings(arguments: &Serve) -> Result<ServerSettings, Failure> {

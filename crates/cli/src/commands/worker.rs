@@ -44,8 +44,22 @@ pub(crate) async fn run(session: &Session, arguments: arguments::Worker) -> Resu
             }
         }
     };
+    let sweeping = async {
+        let swept = session.sweep_again(&store, stopped.clone()).await;
+        let _ = stop.send(true);
+        swept
+    };
+    let working = async {
+        let ended = worker.run(stopped.clone()).await;
+        let _ = stop.send(true);
+        ended.map_err(Failure::from)
+    };
     let report = tokio::select! {
-        report = worker.run(stopped) => report?,
+        ended = async { tokio::join!(working, sweeping) } => {
+            let (worked, swept) = ended;
+            swept?;
+            worked?
+        }
         () = asked => return Err(CommandError::Interrupted.into()),
     };
     session.console.remark(&format!(
