@@ -15,6 +15,10 @@ use ashlar_store::{Figures, Moment, QueueDepth, Worker};
 /// Upper bounds of the latency buckets, in milliseconds.
 const BUCKETS: [u64; 11] = [1, 2, 5, 10, 20, 50, 100, 250, 1000, 5000, 30_000];
 
+/// Statuses that somebody watches. Prometheus sees an increase from a row that it has seen before: one that is born
+/// with the first failure, as 1, never increased.
+const WATCHED: [u16; 4] = [429, 500, 502, 503];
+
 /// How requests of one route ended.
 #[derive(Debug, Default)]
 struct Requests {
@@ -37,6 +41,15 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new(started: Moment) -> Metrics {
         Metrics { started, spans: AtomicU64::new(0), routes: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Shows a route from now on, before anybody asks for it.
+    pub(crate) fn expect(&self, route: &'static str) {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = routes.entry(route).or_default();
+        for status in WATCHED {
+            requests.by_status.entry(status).or_default();
+        }
     }
 
     /// Counts spans that the collector took.
@@ -139,7 +152,7 @@ impl Metrics {
             }
         }
         page.family("ashlar_http_request_seconds", "histogram", "How long requests took.");
-        for (route, requests) in routes.iter() {
+        for (route, requests) in routes.iter().filter(|(_, requests)| requests.count > 0) {
             for (bound, count) in BUCKETS.iter().zip(requests.buckets) {
                 let bound = (*bound as f64 / 1000.0).to_string();
                 page.row(
@@ -199,6 +212,20 @@ mod tests {
         assert!(text.contains("ashlar_http_request_seconds_bucket{route=\"/a\",le=\"0.002\"} 0\n"), "{text}");
         assert!(text.contains("ashlar_http_request_seconds_bucket{route=\"/a\",le=\"0.005\"} 2\n"), "{text}");
         assert!(text.contains("ashlar_http_request_seconds_count{route=\"/a\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn a_failure_is_an_increase_even_if_it_is_the_first() {
+        let metrics = Metrics::new(Moment::from_milliseconds(0));
+        let nothing = QueueDepth { lanes: Vec::new(), oldest_ready: None };
+        let row = "ashlar_http_requests_total{route=\"/a\",status=\"503\"}";
+        metrics.expect("/a");
+        let before = metrics.text(&Figures::default(), &nothing, &[], 0);
+        assert!(before.contains(&format!("{row} 0\n")), "{before}");
+        assert!(!before.contains("_bucket{"), "nobody asked, so that nothing took any time: {before}");
+        metrics.count("/a", 503, Duration::from_millis(3));
+        let after = metrics.text(&Figures::default(), &nothing, &[], 0);
+        assert!(after.contains(&format!("{row} 1\n")), "{after}");
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     }
     let mut router = Router::new();
     for (path, routes) in paths {
+        app.metrics.expect(path);
         let allowed: Vec<&str> = routes.iter().map(|route| route.verb.word()).collect();
         let allowed = allowed.join(", ");
         let mut methods = MethodRouter::new();

@@ -1,6 +1,11 @@
 //! What operators rely on: the board and the page of figures name what is there, and a backup can be restored.
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use ashlar_field::Felt;
 use ashlar_store::{
@@ -30,22 +35,21 @@ fn figures(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// The families that a server shows.
-async fn shown() -> BTreeSet<String> {
+/// The families that a server shows, with their kinds.
+async fn shown() -> BTreeMap<String, String> {
     let served = served_open(|_| {}).await;
     let text = served.get("/metrics").await.text();
     text.lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))
-        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
         .collect()
 }
 
-#[tokio::test]
-async fn every_figure_of_the_board_is_there_and_every_figure_is_described() {
-    let shown = shown().await;
-    let board = read("deployment/grafana.json");
-    let parsed: Value = serde_json::from_str(&board).unwrap();
-    let panels = parsed["panels"].as_array().unwrap();
+/// What the board asks Prometheus, one query a line.
+fn queries_of_the_board() -> String {
+    let board: Value = serde_json::from_str(&read("deployment/grafana.json")).unwrap();
+    let panels = board["panels"].as_array().unwrap();
     assert!(panels.len() >= 10);
     let mut asked = String::new();
     for panel in panels {
@@ -54,10 +58,93 @@ async fn every_figure_of_the_board_is_there_and_every_figure_is_described() {
             asked.push('\n');
         }
     }
-    assert_eq!(figures(&asked), shown, "the board shows what there is, and nothing else");
+    asked
+}
+
+/// What an instruction of the container file, or a key of a settings file, says: the rest of the first such line.
+fn said<'a>(text: &'a str, instruction: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(instruction));
+    line.unwrap_or_else(|| panic!("no {instruction} in {text}"))
+}
+
+#[tokio::test]
+async fn every_figure_of_the_board_is_there_and_every_figure_is_described() {
+    let shown: BTreeSet<String> = shown().await.into_keys().collect();
+    assert_eq!(figures(&queries_of_the_board()), shown, "the board shows what there is, and nothing else");
     let page = read("docs/operations.md");
     let table: String = page.lines().filter(|line| line.starts_with("| `ashlar_")).collect();
     assert_eq!(figures(&table), shown, "docs/operations.md describes what there is, and nothing else");
+}
+
+/// A gauge may fall, and Prometheus would take that for a restart of the server.
+#[tokio::test]
+async fn the_board_asks_for_increases_of_counters_only() {
+    let shown = shown().await;
+    let mut asked = 0;
+    for query in queries_of_the_board().lines() {
+        for growth in ["increase(", "rate("] {
+            for (at, _) in query.match_indices(growth) {
+                let inner = &query[at + growth.len()..];
+                let range = &inner[..inner.find('[').unwrap()];
+                for name in figures(range) {
+                    assert_ne!(shown[&name], "gauge", "{query}");
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert!(asked >= 4, "{asked}");
+}
+
+/// The first failure must be an increase too: the row is there before it.
+#[tokio::test]
+async fn every_route_shows_its_failures_from_zero() {
+    let served = served_open(|_| {}).await;
+    let text = served.get("/metrics").await.text();
+    for route in ["/api/v1/allocations", "/api/v1/verify", "/atlantic-query", "/readyz", "/sign-in"] {
+        for status in ["429", "500", "502", "503"] {
+            let row = format!("ashlar_http_requests_total{{route=\"{route}\",status=\"{status}\"}} 0\n");
+            assert!(text.contains(&row), "no {row} in {text}");
+        }
+    }
+}
+
+/// Otherwise rustup fetches another compiler, or more parts of this one, while the image is built.
+#[test]
+fn the_image_is_built_with_the_compiler_that_the_repository_names() {
+    let (image, toolchain) = (read("deployment/Containerfile"), read("rust-toolchain.toml"));
+    let version = said(&toolchain, "channel = ").trim_matches('"');
+    assert_eq!(version.split('.').count(), 3, "{version}");
+    assert_eq!(said(&image, "FROM "), format!("docker.io/library/rust:{version}-bookworm AS build"));
+    assert_eq!(said(&image, "ENV RUSTUP_TOOLCHAIN="), version);
+}
+
+#[test]
+fn records_and_secrets_of_a_service_that_was_tried_here_reach_neither_history_nor_image() {
+    let (history, image) = (read(".gitignore"), read(".dockerignore"));
+    let secrets = said(&read("deployment/compose.yaml"), "env_file: ").to_owned();
+    assert!(history.lines().any(|line| line == format!("/deployment/{secrets}")), "{history}");
+    assert!(history.lines().any(|line| line == "/ashlar-data"), "{history}");
+    for folder in [".git", "**/target", "ashlar-data", "deployment"] {
+        assert!(image.lines().any(|line| line == folder), "{folder} is not kept out: {image}");
+    }
+    assert!(image.lines().any(|line| line == "!docs/errors"), "the program has these pages in it: {image}");
+}
+
+/// Podman's own format of images has no check, and the workers wait for one.
+#[test]
+fn the_compose_file_checks_health_by_itself_and_as_the_image_does() {
+    let (image, compose) = (read("deployment/Containerfile"), read("deployment/compose.yaml"));
+    // Without the brackets and quotes in which the two files have the same words.
+    let check = |text: &str| {
+        let words = text.replace("\", \"", " ").replace("\\\"", "'");
+        let probe = &words[words.find("timeout 4 bash -c ").unwrap()..];
+        let probe = &probe[..probe.find(" <&3").unwrap()];
+        probe.replacen("-c '", "-c ", 1)
+    };
+    let serve = compose.split("\n  serve:\n").nth(1).unwrap().split("\n  worker-1:\n").next().unwrap();
+    assert_eq!(check(serve), check(&image));
+    assert!(check(&image).contains("GET /healthz"), "{}", check(&image));
 }
 
 #[test]
