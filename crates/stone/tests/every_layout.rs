@@ -2,21 +2,23 @@
 //! `fixtures/layouts`.
 //!
 //! Proofs that take long are made where `ASHLAR_EDGES` asks for them: `cargo xtask edges [LAYOUT]…`. With
-//! `ASHLAR_KEEP=1` the kept proofs are written instead of compared.
+//! `ASHLAR_KEEP=1` the kept proofs are written instead of compared. Where `STONE_BINARY_PATH` names a C++ prover, every
+//! proof at an edge is made by it too, and the two must be the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod layouts;
 mod vectors;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use ashlar_cpu_air::{
+    input::Execution,
     layout::{self, Builtin},
     statement::builtin_usage,
 };
-use ashlar_stone::{Policy, verify};
+use ashlar_stone::{ExternalProver, Policy, ProofFile, Scratch, verify};
 use layouts::{
-    Choice, KEPT, kept_proof, kept_proofs, proof_of, run_of,
+    Choice, KEPT, kept_proof, kept_proofs, parameters_of, proof_of, run_of,
     synthetic::{Filling, Shape},
     version_of,
 };
@@ -81,8 +83,29 @@ fn assert_proven(choice: &Choice, shape: Shape) {
     let last = public.public_memory.last().unwrap().address;
     assert_eq!(last > stop, shape.holes > 0, "{case}: the last address {last}, segments up to {stop}");
     let started = std::time::Instant::now();
-    let file = proof_of(choice, execution);
-    eprintln!("{case}: {} bytes, {:.1} s", file.proof.len(), started.elapsed().as_secs_f64());
+    let other = std::env::var_os("STONE_BINARY_PATH").map(|program| {
+        let file = proof_of_other(Path::new(&program), choice, &execution);
+        (file, started.elapsed().as_secs_f64())
+    });
+    let started = std::time::Instant::now();
+    let file = proof_of(choice, execution, other.is_some());
+    let seconds = started.elapsed().as_secs_f64();
+    eprint!("{case}: {} bytes, {seconds:.1} s", file.proof.len());
+    if let Some((mut other, seconds)) = other {
+        // Ours leaves the private input out.
+        other.private_input = file.private_input.clone();
+        assert!(other.into_json().to_stone_text() == file.into_json().to_stone_text(), "{case}: differs");
+        eprint!("; the other prover's is the same, {seconds:.1} s");
+    }
+    eprintln!();
+}
+
+/// The same proof from another prover, of the generation whose definition of the layout is sound.
+fn proof_of_other(program: &Path, choice: &Choice, execution: &Execution) -> ProofFile {
+    let name = format!("ashlar-edges-{}-{}", std::process::id(), choice.layout.name);
+    let scratch = Scratch::create(&std::env::temp_dir().join(name)).unwrap();
+    let parameters = parameters_of(choice, execution);
+    ExternalProver::new(program).prove(execution, &parameters, scratch.path(), &()).unwrap()
 }
 
 #[test]
@@ -97,7 +120,7 @@ fn runs_at_the_edges_of_a_layout_are_proven_and_verified() {
 fn the_kept_proof_of_a_layout_comes_out_again_byte_for_byte() {
     for name in chosen(&QUICK_KEPT) {
         let choice = Choice::of(name);
-        let made = proof_of(&choice, run_of(&choice, KEPT));
+        let made = proof_of(&choice, run_of(&choice, KEPT), false);
         let path = kept_proofs().join(format!("{name}.json"));
         let text = made.into_json().to_stone_text();
         if std::env::var_os("ASHLAR_KEEP").is_some() {

@@ -79,12 +79,17 @@ pub(crate) fn run_of(choice: &Choice, shape: Shape) -> Execution {
     smallest(&choice.layout, &choice.dynamic_params, shape, 1).execution
 }
 
+/// The parameters with which a run is proven here.
+pub(crate) fn parameters_of(choice: &Choice, execution: &Execution) -> ProofParameters {
+    cheapest(choice.layout.trace_length(execution.public_input.n_steps).unwrap().ilog2())
+}
+
 /// A proof of a run, which the verifier has accepted.
-pub(crate) fn proof_of(choice: &Choice, execution: Execution) -> ProofFile {
-    let length = choice.layout.trace_length(execution.public_input.n_steps).unwrap();
+pub(crate) fn proof_of(choice: &Choice, execution: Execution, annotations: bool) -> ProofFile {
+    let parameters = parameters_of(choice, &execution);
     let version = version_of(choice.layout.name);
-    let options = ProveOptions { annotations: false, ..ProveOptions::verified(Policy::stone(version)) };
-    let made = prove(execution, &cheapest(length.ilog2()), version, options, &());
+    let options = ProveOptions { annotations, ..ProveOptions::verified(Policy::stone(version)) };
+    let made = prove(execution, &parameters, version, options, &());
     let proof = made.unwrap_or_else(|error| panic!("{}: {error}", choice.layout.name));
     assert!(proof.verified.is_some());
     proof.file
