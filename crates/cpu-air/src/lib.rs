@@ -9,9 +9,8 @@
 //! | [`trace`] | the witness: columns from a run |
 //! | [`statement`] | the seed of the proof, checks of a public input, program and output hashes |
 //!
-//! Layouts, constraints and trace are those of Stone v3, bit for bit. `perpetual` and `dex_with_bitwise` are
-//! unverified: no reference proof of them exists, see [`layout::Layout::is_verified`]. So is `all_cairo`, which here is
-//! that of Stone v2: the definition in v3 contradicts itself.
+//! Layouts, constraints and trace are those of Stone v3, bit for bit. `all_cairo` is that of Stone v2, because the
+//! definition in v3 contradicts itself, and unverified, see [`layout::Layout::is_verified`].
 #![forbid(unsafe_code)]
 
 pub mod air;

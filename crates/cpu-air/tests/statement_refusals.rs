@@ -144,6 +144,20 @@ fn an_empty_public_memory_is_refused() {
 }
 
 #[test]
+fn a_public_memory_without_page_0_is_refused_as_by_stone() {
+    let only_page_1 = |public: &mut PublicInput| {
+        for (address, cell) in (1..).zip(&mut public.public_memory) {
+            (cell.address, cell.page) = (address, 1);
+        }
+    };
+    assert_eq!(stone_refusal(only_page_1), StatementError::NoPageZero);
+    let (mut public, layout) = small();
+    only_page_1(&mut public);
+    let error = statement::seed(&public, layout, StoneVersion::Stone6, 0, PageHash::Keccak256).unwrap_err();
+    assert_eq!(error, StatementError::NoPageZero);
+}
+
+#[test]
 fn more_public_memory_than_the_trace_holds_is_refused() {
     let error = stone_refusal(|public| {
         let cell = public.public_memory[0];

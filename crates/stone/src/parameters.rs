@@ -74,40 +74,38 @@ impl ProofParameters {
         if root.key("use_extension_field")?.boolean()? {
             return Err(ParameterFileError::ExtensionField { file: file.into() });
         }
-        let commitment_hash = match root.optional_key("commitment_hash")? {
+        let commitment_hash = match root.setting("commitment_hash")? {
             Some(name) => name.one_of(&CommitmentHash::ALL)?,
             None => CommitmentHash::Keccak256Masked160Msb,
         };
-        let verifier_friendly_commitment_hash =
-            match root.optional_key("verifier_friendly_commitment_hash")? {
-                Some(name) => name.one_of(&CommitmentHash::ALL)?,
-                None => commitment_hash,
-            };
-        let channel_hash = match root.optional_key("channel_hash")? {
+        let verifier_friendly_commitment_hash = match root.setting("verifier_friendly_commitment_hash")? {
+            Some(name) => name.one_of(&CommitmentHash::ALL)?,
+            None => commitment_hash,
+        };
+        let channel_hash = match root.setting("channel_hash")? {
             Some(name) => name.one_of(&ChannelHash::ALL)?,
             None => ChannelHash::Keccak256,
         };
-        let pow_hash = match root.optional_key("pow_hash")? {
+        let pow_hash = match root.setting("pow_hash")? {
             Some(name) => name.one_of(&ProofOfWorkHash::ALL)?,
             None => ProofOfWorkHash::Blake256,
         };
-        let page_hash = match root.optional_key("statement")? {
-            Some(statement) => match statement.optional_key("page_hash")? {
+        let page_hash = match root.setting("statement")? {
+            Some(statement) => match statement.setting("page_hash")? {
                 Some(name) => name.one_of(&PAGE_HASHES)?,
                 None => PageHash::default(),
             },
             None => PageHash::default(),
         };
         let n_verifier_friendly_commitment_layers =
-            match root.optional_key("n_verifier_friendly_commitment_layers")? {
+            match root.setting("n_verifier_friendly_commitment_layers")? {
                 Some(number) => number.integer()?,
                 None => 0,
             };
-        let verifier_friendly_channel_updates =
-            match root.optional_key("verifier_friendly_channel_updates")? {
-                Some(flag) => flag.boolean()?,
-                None => false,
-            };
+        let verifier_friendly_channel_updates = match root.setting("verifier_friendly_channel_updates")? {
+            Some(flag) => flag.boolean()?,
+            None => false,
+        };
         let stark = root.key("stark")?;
         let fri = stark.key("fri")?;
         let stark_parameters = StarkParameters {
@@ -186,6 +184,24 @@ mod tests {
         assert_eq!(bare.stark.pow_hash, ProofOfWorkHash::Blake256);
         assert_eq!(bare.page_hash, PageHash::Keccak256);
         assert_eq!(bare.stark.fri.fri_step_list, [0, 4, 3]);
+    }
+
+    #[test]
+    fn a_setting_that_is_null_is_absent() {
+        const KEYS: [&str; 7] = [
+            "channel_hash",
+            "commitment_hash",
+            "n_verifier_friendly_commitment_layers",
+            "pow_hash",
+            "statement",
+            "verifier_friendly_channel_updates",
+            "verifier_friendly_commitment_hash",
+        ];
+        let nulls: String = KEYS.map(|key| format!("\"{key}\": null,")).concat();
+        assert_eq!(read(&BARE.replacen('{', &format!("{{{nulls}"), 1)), read(BARE));
+        let page = BARE.replacen('{', r#"{"statement": {"page_hash": null},"#, 1);
+        assert_eq!(read(&page), read(BARE));
+        assert!(read(&BARE.replace("18", "null")).is_err(), "n_queries has no default");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Policy {
     }
 
     /// For acting on a proof: stone6, at least this many conjectured bits, hashes that resist collisions with as many,
-    /// a Poseidon channel, moderate parameters, the layouts whose constraints reference proofs confirm (one wrong cell
+    /// a Poseidon channel, moderate parameters, the layouts whose constraints Stone confirms (one wrong cell
     /// of an unconfirmed table could let a forged run pass), and the strict statement.
     pub fn strict(least_conjectured_bits: u32) -> Policy {
         let resisting =

@@ -61,14 +61,14 @@ fn read_builtin(instances: &mut PrivateInput, name: &str, root: &View<'_>) -> Re
                     index: index(item)?,
                     pubkey: felt(item, "pubkey")?,
                     msg: felt(item, "msg")?,
-                    r: signature.key("r")?.integer_below_prime()?,
-                    w: signature.key("w")?.integer_below_prime()?,
+                    r: felt(&signature, "r")?,
+                    w: felt(&signature, "w")?,
                 })
             })?;
         }
         "bitwise" => {
             instances.bitwise = read_list(root, name, |item| {
-                Ok(BitwiseInstance { index: index(item)?, x: felt(item, "x")?, y: felt(item, "y")? })
+                Ok(BitwiseInstance { index: index(item)?, x: integer(item, "x")?, y: integer(item, "y")? })
             })?;
         }
         "ec_op" => {
@@ -83,12 +83,12 @@ fn read_builtin(instances: &mut PrivateInput, name: &str, root: &View<'_>) -> Re
         }
         "keccak" => {
             instances.keccak = read_list(root, name, |item| {
-                Ok(KeccakInstance { index: index(item)?, input: numbered(item, "input_s")? })
+                Ok(KeccakInstance { index: index(item)?, input: numbered(item, "input_s", integer)? })
             })?;
         }
         "poseidon" => {
             instances.poseidon = read_list(root, name, |item| {
-                Ok(PoseidonInstance { index: index(item)?, input: numbered(item, "input_s")? })
+                Ok(PoseidonInstance { index: index(item)?, input: numbered(item, "input_s", felt)? })
             })?;
         }
         "add_mod" => instances.add_mod = read_mod(root, name)?,
@@ -110,21 +110,31 @@ fn index(item: &View<'_>) -> Result<u64, JsonError> {
     item.key("index")?.integer()
 }
 
+/// A value that Stone reduces modulo p.
 fn felt(item: &View<'_>, key: &str) -> Result<Felt, JsonError> {
     item.key(key)?.felt()
 }
 
-/// The field elements `prefix0`, `prefix1`, …
-fn numbered<const COUNT: usize>(item: &View<'_>, prefix: &str) -> Result<[Felt; COUNT], JsonError> {
+/// A value of which Stone takes the bits, as they stand.
+fn integer(item: &View<'_>, key: &str) -> Result<Felt, JsonError> {
+    item.key(key)?.integer_below_prime()
+}
+
+/// The values `prefix0`, `prefix1`, …
+fn numbered<const COUNT: usize>(
+    item: &View<'_>,
+    prefix: &str,
+    read: impl Fn(&View<'_>, &str) -> Result<Felt, JsonError>,
+) -> Result<[Felt; COUNT], JsonError> {
     let mut values = [Felt::ZERO; COUNT];
     for (number, value) in values.iter_mut().enumerate() {
-        *value = felt(item, &format!("{prefix}{number}"))?;
+        *value = read(item, &format!("{prefix}{number}"))?;
     }
     Ok(values)
 }
 
 fn range_check(item: &View<'_>) -> Result<RangeCheckInstance, JsonError> {
-    Ok(RangeCheckInstance { index: index(item)?, value: felt(item, "value")? })
+    Ok(RangeCheckInstance { index: index(item)?, value: integer(item, "value")? })
 }
 
 fn read_mod(root: &View<'_>, name: &str) -> Result<ModInput, JsonError> {
@@ -144,12 +154,16 @@ fn read_mod(root: &View<'_>, name: &str) -> Result<ModInput, JsonError> {
             let offset = |key| batch.key(key)?.integer();
             Ok(ModInstance {
                 index: index(item)?,
-                p: numbered(item, "p")?,
+                p: numbered(item, "p", integer)?,
                 values_ptr: item.key("values_ptr")?.integer()?,
                 offsets_ptr: item.key("offsets_ptr")?.integer()?,
                 n: item.key("n")?.integer()?,
                 offsets: [offset("a_offset")?, offset("b_offset")?, offset("c_offset")?],
-                values: [numbered(&batch, "a")?, numbered(&batch, "b")?, numbered(&batch, "c")?],
+                values: [
+                    numbered(&batch, "a", integer)?,
+                    numbered(&batch, "b", integer)?,
+                    numbered(&batch, "c", integer)?,
+                ],
             })
         })?,
     })

@@ -72,7 +72,7 @@ impl ProverConfig {
             let got = table_prover_n_tasks_per_segment;
             return Err(ProverConfigError::NotAPowerOfTwo { place: tasks.to_string(), got });
         }
-        if let Some(fri) = root.optional_key("fri_prover")? {
+        if let Some(fri) = root.setting("fri_prover")? {
             for (_, number) in fri.entries()? {
                 number.integer()?;
             }

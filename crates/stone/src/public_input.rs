@@ -33,9 +33,7 @@ pub fn public_input_from_json(json: &Json, file: &str) -> Result<PublicInput, Js
         })
         .collect::<Result<_, JsonError>>()?;
     let mut dynamic_params = BTreeMap::new();
-    if let Some(parameters) = root.optional_key("dynamic_params")?
-        && *parameters.value() != Json::Null
-    {
+    if let Some(parameters) = root.setting("dynamic_params")? {
         for (name, value) in parameters.entries()? {
             dynamic_params.insert(name.clone(), value.integer()?);
         }

@@ -83,3 +83,42 @@ fn a_missing_builtin_list_is_refused() {
     let error = private_input_from_json(&Json::Object(entries), "private", &public_input).unwrap_err();
     assert_eq!(error.to_string(), "expected the key \"ecdsa\" at private: /, got an object without it");
 }
+
+#[test]
+fn field_elements_of_a_private_input_are_reduced_and_integers_are_not() {
+    let case = fixtures().join("small_512_fib");
+    let mut public_input =
+        public_input_from_json(&json(&case.join("air_public_input.json")), "public").unwrap();
+    for name in ["bitwise", "keccak", "poseidon", "ec_op"] {
+        public_input.memory_segments.insert(name.to_owned(), public_input.memory_segments["pedersen"]);
+    }
+    let read = |name: &str, keys: &[&str], value: &str| {
+        let values = keys.iter().map(|key| ((*key).to_owned(), Json::text(value)));
+        let signature = Json::Object(["r", "w"].map(|key| (key.to_owned(), Json::text(value))).into());
+        let mut instance: std::collections::BTreeMap<_, _> = values.collect();
+        instance.insert("index".to_owned(), Json::from(0));
+        instance.insert("signature_input".to_owned(), signature);
+        let mut file: std::collections::BTreeMap<_, _> =
+            public_input.memory_segments.keys().map(|name| (name.clone(), Json::Array(Vec::new()))).collect();
+        file.insert(name.to_owned(), Json::Array(vec![Json::Object(instance)]));
+        file.extend(["trace_path", "memory_path"].map(|key| (key.to_owned(), Json::text("run"))));
+        private_input_from_json(&Json::Object(file), "private", &public_input).map(|file| file.instances)
+    };
+    // p + 5
+    let beyond = "0x800000000000011000000000000000000000000000000000000000000000006";
+    let states =
+        ["input_s0", "input_s1", "input_s2", "input_s3", "input_s4", "input_s5", "input_s6", "input_s7"];
+    for (name, keys) in [
+        ("pedersen", &["x", "y"][..]),
+        ("ecdsa", &["pubkey", "msg"]),
+        ("ec_op", &["p_x", "p_y", "q_x", "q_y", "m"]),
+        ("poseidon", &states[..3]),
+    ] {
+        assert_eq!(read(name, keys, beyond).unwrap(), read(name, keys, "0x5").unwrap(), "{name}");
+    }
+    for (name, keys) in [("range_check", &["value"][..]), ("bitwise", &["x", "y"]), ("keccak", &states[..])] {
+        assert!(read(name, keys, "0x5").is_ok(), "{name}");
+        let error = read(name, keys, beyond).unwrap_err().to_string();
+        assert!(error.contains("below the field prime"), "{name}: {error}");
+    }
+}

@@ -121,13 +121,13 @@ fn the_strict_policy_refuses_eighty_bit_hashes_and_few_queries() {
 }
 
 #[test]
-fn proofs_in_layouts_that_no_reference_proof_confirms_are_not_for_acting_on() {
+fn proofs_in_layouts_that_stone_does_not_confirm_are_not_for_acting_on() {
     let Allowed::Only(allowed) = Policy::strict(96).layouts else {
         panic!("a strict policy names its layouts")
     };
     for name in layout::NAMES {
-        let unconfirmed = ["perpetual", "dex_with_bitwise", "all_cairo"].contains(&name);
-        assert_eq!(allowed.iter().any(|allowed| allowed == name), !unconfirmed, "{name}");
+        let confirmed = name != "all_cairo";
+        assert_eq!(allowed.iter().any(|allowed| allowed == name), confirmed, "{name}");
     }
 }
 

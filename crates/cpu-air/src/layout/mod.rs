@@ -353,15 +353,15 @@ impl Layout {
         Ok(length)
     }
 
-    /// Whether real proofs of Stone confirm the table and the constraints. `perpetual`, `dex_with_bitwise` and
-    /// `all_cairo` were only compared with Stone's definitions: no tool at hand makes inputs for them.
+    /// Whether Stone confirms the table and the constraints: by reference proofs, or by verdicts on ours
+    /// (`docs/reference-proofs.md`). `all_cairo` was only compared with the definition of Stone v2.
     pub fn is_verified(&self) -> bool {
         is_verified(self.name)
     }
 }
 
 fn is_verified(name: &str) -> bool {
-    !matches!(name, "perpetual" | "dex_with_bitwise" | "all_cairo")
+    name != "all_cairo"
 }
 
 /// The names of the layouts for which [`Layout::is_verified`] holds: those whose proofs anybody should act on.

@@ -28,8 +28,8 @@ fn segment(
 }
 
 /// What Stone's prover asserts of a public input: the layout is the named one and long enough, segments are exactly
-/// the layout's, range-check bounds are in order, the public memory is not empty, fits, has one value an address,
-/// and its pages are consecutive.
+/// the layout's, range-check bounds are in order, the public memory is not empty, fits, has one value an address and a
+/// page 0, and its other pages are consecutive.
 ///
 /// # Errors
 /// The first of these that does not hold.

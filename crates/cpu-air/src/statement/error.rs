@@ -55,6 +55,9 @@ pub enum StatementError {
     /// No public memory.
     #[error("public_memory is empty; its first cell pads the public memory of the trace")]
     EmptyPublicMemory,
+    /// Public memory, and none of it in page 0.
+    #[error("public_memory has no cell in page 0")]
+    NoPageZero,
     /// More public memory than the trace has room for.
     #[error("public_memory has {got} cells, the trace has room for {capacity}")]
     PublicMemoryTooLarge {
@@ -136,7 +139,7 @@ impl Fault for StatementError {
             StatementError::TraceLength(error) => return error.code(),
             StatementError::RangeCheckBounds { .. } => 1502,
             StatementError::MissingSegment { .. } | StatementError::UnexpectedSegment { .. } => 1503,
-            StatementError::EmptyPublicMemory => 1504,
+            StatementError::EmptyPublicMemory | StatementError::NoPageZero => 1504,
             StatementError::PublicMemoryTooLarge { .. } => 1505,
             StatementError::TwoValues { .. } => 1506,
             StatementError::PageNotConsecutive { .. } => 1507,

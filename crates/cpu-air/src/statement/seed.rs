@@ -103,8 +103,8 @@ impl FromStr for PageHash {
 /// `friendly_layers` is `n_verifier_friendly_commitment_layers`; stone5 does not look at it.
 ///
 /// # Errors
-/// If n_steps is no power of two, the segments are not exactly the layout's, the public memory is empty, or the
-/// addresses of a page other than 0 are not consecutive.
+/// If n_steps is no power of two, the segments are not exactly the layout's, the public memory is empty, has no page 0,
+/// or the addresses of another page are not consecutive.
 pub fn seed(
     public: &PublicInput,
     layout: &Layout,
@@ -152,10 +152,11 @@ pub fn seed(
     Ok(seed.0)
 }
 
-/// The cells of every page, in the order of the public input; the addresses of pages other than 0 are consecutive.
+/// The cells of every page, in the order of the public input: there is a page 0, and the addresses of others are
+/// consecutive.
 ///
 /// # Errors
-/// [`StatementError::PageNotConsecutive`].
+/// [`StatementError::NoPageZero`] and [`StatementError::PageNotConsecutive`].
 pub(super) fn pages(
     cells: &[PublicMemoryCell],
 ) -> Result<BTreeMap<u32, Vec<&PublicMemoryCell>>, StatementError> {
@@ -174,6 +175,10 @@ pub(super) fn pages(
             }
         }
         page.push(cell);
+    }
+    // Stone sets room aside for one, and stops without it.
+    if !pages.contains_key(&0) {
+        return Err(StatementError::NoPageZero);
     }
     Ok(pages)
 }

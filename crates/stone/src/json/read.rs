@@ -17,13 +17,15 @@ use super::{error::JsonError, value::Json};
 /// about 1.5 GiB.
 const MOST_VALUES: usize = 1 << 25;
 
-/// The key under which serde_json hands over a number that is no 64-bit integer, as text, where any crate of the build
-/// turns on its feature `arbitrary_precision`. Without the feature such a number arrives as a double.
+/// The key under which serde_json, with its feature `arbitrary_precision`, hands over a number that is no 64-bit integer,
+/// as text. Without the feature -0 and -0.0 would both arrive as the same double; jsoncpp echoes 0 and -0.0.
 const BIG_NUMBER_KEY: &str = "$serde_json::private::Number";
 
-/// A number that is no 64-bit integer, from its text.
+/// A number that serde_json does not count among the 64-bit integers, from its text. One of them is -0, which jsoncpp
+/// reads as the integer 0.
 fn real<E: serde::de::Error>(text: &str) -> Result<Json, E> {
     match text.parse::<f64>() {
+        Ok(_) if text == "-0" => Ok(Json::Unsigned(0)),
         Ok(value) if value.is_finite() => Ok(Json::Real(value)),
         _ => Err(E::custom("number out of range")),
     }
@@ -98,10 +100,6 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(u64::try_from(value).map_or(Json::Negative(value), Json::Unsigned))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Real(value))
-    }
-
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
         Ok(Json::String(text.into()))
     }
@@ -145,7 +143,7 @@ mod tests {
 
     #[test]
     fn integers_reals_and_texts_are_kept_apart() {
-        let list = read(r#"[18, -18, 18.0, 18446744073709551615, 18446744073709551616, "18"]"#).unwrap();
+        let list = read(r#"[18, -18, 18.0, 18446744073709551615, 18446744073709551616, "18", -0]"#).unwrap();
         assert_eq!(
             list,
             Json::Array(vec![
@@ -155,6 +153,7 @@ mod tests {
                 Json::Unsigned(u64::MAX),
                 Json::Real(18446744073709551616.0),
                 Json::text("18"),
+                Json::Unsigned(0),
             ])
         );
     }

@@ -62,6 +62,12 @@ impl<'a> View<'a> {
         Ok(entries.get(key).map(|value| View { value, step: Step::Key(key), parent: Some(self) }))
     }
 
+    /// The value of a key, or `None` if the object lacks it or holds null there: Stone's settings do not tell the two
+    /// apart.
+    pub(crate) fn setting(&'a self, key: &'a str) -> Result<Option<View<'a>>, JsonError> {
+        Ok(self.optional_key(key)?.filter(|view| *view.value != Json::Null))
+    }
+
     /// All entries of an object, sorted by key.
     pub(crate) fn entries(&'a self) -> Result<impl Iterator<Item = (&'a String, View<'a>)>, JsonError> {
         let Json::Object(entries) = self.value else { return Err(self.wrong_type("an object")) };
@@ -125,22 +131,22 @@ impl<'a> View<'a> {
         self.integer_up_to(u64::from(u32::MAX)).map(|value| value as u32)
     }
 
-    /// An integer below p as `0x…`, for numbers that are no field elements (Stone does not reduce them).
+    /// An integer below p as `0x…`, for numbers that Stone keeps as integers and does not reduce.
     pub(crate) fn integer_below_prime(&self) -> Result<Felt, JsonError> {
-        let text = self.text()?;
-        text.starts_with("0x")
-            .then(|| text.parse().ok())
-            .flatten()
+        limbs_from_hex(self.text()?)
+            .and_then(Felt::from_standard_limbs)
             .ok_or_else(|| self.bad_hex("0x and a hexadecimal number below the field prime"))
     }
 
-    /// A field element: `0x` and 1 to 64 hexadecimal digits, reduced modulo p as Stone does.
+    /// A field element: `0x` and a hexadecimal number below 2²⁵⁶, reduced modulo p as Stone does.
     pub(crate) fn felt(&self) -> Result<Felt, JsonError> {
         let text = match self.value {
             Json::String(text) => text,
             _ => return Err(self.wrong_type("a field element as a text")),
         };
-        felt_from_hex(text).ok_or_else(|| self.bad_hex("0x and 1 to 64 hexadecimal digits"))
+        limbs_from_hex(text)
+            .map(Felt::from_limbs_reduced)
+            .ok_or_else(|| self.bad_hex("0x and a hexadecimal number below 2²⁵⁶"))
     }
 
     fn bad_hex(&self, expected: &'static str) -> JsonError {
@@ -158,10 +164,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// The number behind `0x…`, modulo p; `None` unless it is 1 to 64 hexadecimal digits.
-fn felt_from_hex(text: &str) -> Option<Felt> {
-    let digits = text.strip_prefix("0x")?;
-    if digits.is_empty() || digits.len() > 64 {
+/// The number behind `0x…`, lowest limb first; `None` unless it is below 2²⁵⁶. It may begin with any number of zeros.
+fn limbs_from_hex(text: &str) -> Option<[u64; 4]> {
+    let all = text.strip_prefix("0x").filter(|digits| !digits.is_empty())?;
+    let digits = all.trim_start_matches('0');
+    if digits.len() > 64 {
         return None;
     }
     let mut limbs = [0u64; 4];
@@ -169,7 +176,7 @@ fn felt_from_hex(text: &str) -> Option<Felt> {
         let value = char::from(digit).to_digit(16)?;
         limbs[position / 16] |= u64::from(value) << (4 * (position % 16));
     }
-    Some(Felt::from_limbs_reduced(limbs))
+    Some(limbs)
 }
 
 #[cfg(test)]
@@ -214,7 +221,9 @@ mod tests {
         assert_eq!(View::root(&at("\"0x12\""), "t.json").felt(), Ok(Felt::from_u64(18)));
         let longest = format!("\"0x{}\"", "f".repeat(64));
         assert!(View::root(&at(&longest), "t.json").felt().is_ok());
-        let too_long = format!("\"0x0{}\"", "f".repeat(64));
+        let padded = format!("\"0x{}12\"", "0".repeat(100));
+        assert_eq!(View::root(&at(&padded), "t.json").felt(), Ok(Felt::from_u64(18)));
+        let too_long = format!("\"0x1{}\"", "0".repeat(64));
         for text in ["\"12\"", "\"0x\"", "\"0xg\"", "\"0x-1\"", "\"0x+1\"", "\"\"", &too_long] {
             assert!(View::root(&at(text), "t.json").felt().is_err(), "{text}");
         }
