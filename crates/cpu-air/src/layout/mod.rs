@@ -354,7 +354,7 @@ impl Layout {
     }
 
     /// Whether Stone confirms the table and the constraints: by reference proofs, or by verdicts on ours
-    /// (`docs/reference-proofs.md`). `all_cairo` was only compared with the definition of Stone v2.
+    /// (`docs/reference-proofs.md`). Stone v3 cannot prove `all_cairo`; v2 has accepted one proof of ours.
     pub fn is_verified(&self) -> bool {
         is_verified(self.name)
     }
