@@ -219,11 +219,13 @@ impl LaneTask for NodesTask<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) -> usize {
         let NodesTask { hash, children, out } = self;
+        // The caller names the word that is too large.
+        if !children.iter().all(Digest::is_below_prime) {
+            return 0;
+        }
         let blocks = out.as_chunks_mut().0;
         match hash.primitive() {
             Primitive::Keccak | Primitive::Blake => return 0,
-            // The caller names the word that is too large.
-            Primitive::Poseidon if !children.iter().all(Digest::is_below_prime) => return 0,
             Primitive::Poseidon => kernels::poseidon::hash_nodes(l, children.as_chunks().0, blocks),
             Primitive::Pedersen => kernels::pedersen::hash_nodes(l, children.as_chunks().0, blocks),
         }

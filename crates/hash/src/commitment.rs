@@ -153,18 +153,15 @@ impl CommitmentHash {
     /// The two-to-one form: the parent of two nodes of a tree.
     ///
     /// # Errors
-    /// Poseidon refuses a digest that is not below p, which a byte hash that keeps more than 248 bits can make;
-    /// Pedersen, as Stone's, reduces it.
+    /// Poseidon and Pedersen refuse a digest that is not below p, which a byte hash that keeps more than 248 bits
+    /// can make.
     pub fn hash_node(&self, left: &Digest, right: &Digest) -> Result<Digest, HashError> {
         match self.primitive() {
             Primitive::Keccak | Primitive::Blake => Ok(self.hash_byte_message(&concatenate(left, right))),
             Primitive::Poseidon => {
                 Ok(poseidon::hash_pair(self.felt(0, &left.0)?, self.felt(1, &right.0)?).into())
             }
-            Primitive::Pedersen => {
-                let [left, right] = [left, right].map(|child| Felt::from_bytes_reduced(&child.0));
-                Ok(pedersen::hash(left, right).into())
-            }
+            Primitive::Pedersen => Ok(pedersen::hash(self.felt(0, &left.0)?, self.felt(1, &right.0)?).into()),
         }
     }
 

@@ -52,7 +52,7 @@ impl Fault for HashError {
     fn hint(&self) -> Option<String> {
         match self {
             HashError::WordNotBelowPrime { .. } => Some(
-                "a tree whose upper levels use poseidon3 needs a masked hash (160 or 248 bits) below".into(),
+                "a tree whose upper levels use poseidon3 or pedersen needs a masked hash (160 or 248 bits) below".into(),
             ),
             HashError::LengthNotWords { .. } | HashError::UnknownName { .. } => None,
         }

@@ -111,23 +111,18 @@ fn levels_of_nodes_hash_like_single_nodes_on_all_kernels() {
 }
 
 #[test]
-fn an_unmasked_digest_under_an_algebraic_node_is_refused_or_reduced_on_all_kernels() {
+fn an_unmasked_digest_under_an_algebraic_node_is_refused_on_all_kernels() {
     let too_large = Digest([0xff; 32]);
     let prime = Digest(*b"\x08\0\0\0\0\0\0\x11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
-    for kernels in Kernels::supported() {
-        for (place, word) in [(0, too_large), (37, too_large), (63, prime)] {
-            let nodes = |hash: CommitmentHash, word| {
+    for hash in [CommitmentHash::Poseidon3, CommitmentHash::Pedersen] {
+        for kernels in Kernels::supported() {
+            for (place, word) in [(0, too_large), (37, too_large), (63, prime)] {
                 let mut children = vec![Digest::ZERO; 64];
                 children[place] = word;
-                let mut out = [Digest::ZERO; 32];
-                hash.hash_nodes(&children, kernels, &mut out).map(|()| out)
-            };
-            let hash = CommitmentHash::Poseidon3;
-            let expected = HashError::WordNotBelowPrime { hash: hash.name(), index: place % 2, word };
-            assert_eq!(nodes(hash, word), Err(expected), "{kernels}");
-            let remainder = Felt::from_bytes_reduced(&word.0).into();
-            let hash = CommitmentHash::Pedersen;
-            assert_eq!(nodes(hash, word), nodes(hash, remainder), "{kernels}");
+                let refused = hash.hash_nodes(&children, kernels, &mut [Digest::ZERO; 32]);
+                let expected = HashError::WordNotBelowPrime { hash: hash.name(), index: place % 2, word };
+                assert_eq!(refused, Err(expected), "{kernels}");
+            }
         }
     }
 }

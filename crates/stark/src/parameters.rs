@@ -107,8 +107,8 @@ pub enum ParametersError {
         /// The hash at depth 0.
         got: CommitmentHash,
     },
-    /// Poseidon nodes can have only field elements for children (Pedersen nodes reduce theirs), and a Poseidon channel
-    /// can send only field elements.
+    /// Poseidon and Pedersen nodes can have only field elements for children, and a Poseidon channel can send only field
+    /// elements.
     #[error("expected a hash whose digests are below the field prime below the {above} levels, got {got}")]
     NodeNotAFieldElement {
         /// The hash of the upper levels.
@@ -176,7 +176,11 @@ impl Fault for ParametersError {
 
 /// Whether every digest, read as a big-endian integer, is below the field prime.
 fn makes_field_elements(hash: CommitmentHash) -> bool {
-    hash.is_lsb_masked() || matches!(hash, CommitmentHash::Poseidon3 | CommitmentHash::Pedersen)
+    hash.is_lsb_masked() || is_algebraic(hash)
+}
+
+fn is_algebraic(hash: CommitmentHash) -> bool {
+    matches!(hash, CommitmentHash::Poseidon3 | CommitmentHash::Pedersen)
 }
 
 impl StarkParameters {
@@ -237,7 +241,7 @@ impl StarkParameters {
         let above = self.verifier_friendly_commitment_hash;
         let mixed = (1..=leaf_depth).contains(&layers);
         // A decommitment sends nodes of the lower levels too.
-        let only_elements = above == CommitmentHash::Poseidon3 || channel == ChannelHash::Poseidon3;
+        let only_elements = is_algebraic(above) || channel == ChannelHash::Poseidon3;
         if mixed && only_elements && !makes_field_elements(self.commitment_hash) {
             return Err(ParametersError::NodeNotAFieldElement { above, got: self.commitment_hash });
         }

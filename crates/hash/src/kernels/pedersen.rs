@@ -139,10 +139,10 @@ pub(crate) fn hash_rows<L: Lanes>(l: L, rows: Rows<'_>, first_block: usize, out:
     }
 }
 
-/// The digests of the nodes over `children`, read modulo p.
+/// The digests of the nodes over `children`, all of which are below p.
 #[inline(always)]
 pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], out: &mut [[Digest; 8]]) {
-    let felt = |child: &Digest| Felt::from_bytes_reduced(&child.0);
+    let felt = |child: &Digest| child.to_felt().unwrap_or_default();
     let pairs: Vec<[(Felt, Felt); 8]> = children
         .iter()
         .map(|children| std::array::from_fn(|i| (felt(&children[2 * i]), felt(&children[2 * i + 1]))))

@@ -103,11 +103,6 @@ fn hashes_that_make_no_field_elements_are_refused_where_field_elements_are_read(
         p.commitment_hash = CommitmentHash::Blake256Masked160Msb;
     });
     assert!(matches!(sent, ParametersError::NodeNotAFieldElement { .. }), "{sent}");
-    let mut reduced = parameters();
-    reduced.channel_hash = ChannelHash::Keccak256;
-    reduced.commitment_hash = unmasked;
-    reduced.verifier_friendly_commitment_hash = CommitmentHash::Pedersen;
-    assert_eq!(reduced.validate(13), Ok(()), "Pedersen nodes reduce their children");
     let seed = refusal(|p| {
         p.n_verifier_friendly_commitment_layers = 0;
         p.verifier_friendly_commitment_hash = unmasked;
