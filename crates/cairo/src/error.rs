@@ -126,6 +126,9 @@ pub enum CairoError {
         /// Why not.
         refusal: EntryRefusal,
     },
+    /// A finished run that cannot be read, or is none.
+    #[error(transparent)]
+    Finished(#[from] FinishedRunError),
     /// There is no `scarb` to call.
     #[error("scarb is not on PATH; it is needed to build the package {package}")]
     ScarbMissing {
@@ -162,6 +165,83 @@ pub enum CairoError {
     },
 }
 
+/// A finished run of somebody else's that cannot be proven.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishedRunError {
+    /// No ZIP archive with the files of a Cairo PIE.
+    #[error("expected a Cairo PIE, which is a ZIP archive: {detail}")]
+    NotAnArchive {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// More than is taken.
+    #[error("{what}: expected at most {limit}, got {got}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most.
+        limit: u64,
+        /// What the archive says.
+        got: u64,
+    },
+    /// A file of the archive that cannot be read.
+    #[error("{file} of the Cairo PIE: {detail}")]
+    Malformed {
+        /// Which.
+        file: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Files that contradict each other.
+    #[error("the Cairo PIE is inconsistent: {detail}")]
+    Inconsistent {
+        /// How.
+        detail: String,
+    },
+    /// A program that is no bootloader.
+    #[error("expected a compiled simple bootloader: {detail}")]
+    NotABootloader {
+        /// What it lacks.
+        detail: String,
+    },
+    /// The memory is not that of a run of the program.
+    #[error("the Cairo PIE is not of a run of its program: {detail} ({place})")]
+    NotARun {
+        /// Where the bootloader found out.
+        place: String,
+        /// What it found.
+        detail: String,
+    },
+    /// The bootloader's run states something else than the archive.
+    #[error("the bootloader states something else than the Cairo PIE: {got}")]
+    OtherStatement {
+        /// What it states.
+        got: String,
+    },
+}
+
+impl Fault for FinishedRunError {
+    fn code(&self) -> Code {
+        Code(match self {
+            FinishedRunError::NotAnArchive { .. } => 2020,
+            FinishedRunError::Malformed { .. } => 2021,
+            FinishedRunError::Inconsistent { .. } => 2022,
+            FinishedRunError::NotABootloader { .. } => 2023,
+            FinishedRunError::NotARun { .. } => 2024,
+            FinishedRunError::OtherStatement { .. } => 2025,
+            FinishedRunError::TooLarge { .. } => 2105,
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            FinishedRunError::NotARun { .. } | FinishedRunError::OtherStatement { .. } => Exit::Negative,
+            FinishedRunError::TooLarge { .. } => Exit::Capacity,
+            _ => Exit::Usage,
+        }
+    }
+}
+
 impl Fault for CairoError {
     fn code(&self) -> Code {
         Code(match self {
@@ -179,6 +259,7 @@ impl Fault for CairoError {
             CairoError::Panicked { .. } => 2012,
             CairoError::Machine { .. } => 2013,
             CairoError::EntryForm { .. } => 2014,
+            CairoError::Finished(error) => return error.code(),
             CairoError::ScarbMissing { .. } => 2015,
             CairoError::ScarbFailed { .. } => 2016,
             CairoError::NoExecutable { .. } => 2017,
@@ -200,6 +281,7 @@ impl Fault for CairoError {
             | CairoError::MemoryLimit { .. }
             | CairoError::PaddedStepLimit { .. } => Exit::Capacity,
             CairoError::Machine { .. } => Exit::Negative,
+            CairoError::Finished(error) => error.exit(),
             _ => Exit::Usage,
         }
     }

@@ -31,7 +31,8 @@ use cairo_vm::{
 use serde_json::Value;
 
 use crate::{
-    CairoError, Program,
+    CairoError, FinishedRunError, Program,
+    bootloader::{Loading, Refusal, Step, Surroundings},
     core_hints::{CoreHintRunner, CoreState, Hint, panic_text},
     hint_script::{self, Expression, Statement},
     machine::MemoryMeter,
@@ -45,6 +46,9 @@ pub(crate) struct HintRunner<'a> {
     core: &'a BTreeMap<usize, Vec<Hint>>,
     core_state: CoreState,
     arguments: &'a [Felt],
+    loading: Option<Loading<'a>>,
+    /// Where a bootloader put the program of its task.
+    loaded: Option<Relocatable>,
 }
 
 struct Compiled {
@@ -56,6 +60,7 @@ struct Compiled {
 
 enum Action {
     Script(Vec<Statement>),
+    Bootloader(Step),
     Library(Box<dyn Any>),
 }
 
@@ -71,13 +76,14 @@ impl<'a> HintRunner<'a> {
         constants: Arc<HashMap<String, Felt252>>,
         input: &'a Value,
         arguments: &'a [Felt],
+        loading: Option<Loading<'a>>,
     ) -> Result<HintRunner<'a>, CairoError> {
         let library = BuiltinHintProcessor::new_empty();
         let mut by_pc = HashMap::new();
         for (&pc, hints) in &program.hints {
             let compiled = hints
                 .iter()
-                .map(|hint| compile(hint, program, &library, &constants))
+                .map(|hint| compile(hint, program, &library, &constants, loading.is_some()))
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| CairoError::Inconsistent {
                     detail: format!("the hint at {pc} refers to a reference that does not exist"),
@@ -85,7 +91,8 @@ impl<'a> HintRunner<'a> {
             by_pc.insert(pc, compiled);
         }
         let core_state = CoreState::default();
-        Ok(HintRunner { input, library, by_pc, core: &program.core_hints, core_state, arguments })
+        let core = &program.core_hints;
+        Ok(HintRunner { input, library, by_pc, core, core_state, arguments, loading, loaded: None })
     }
 
     /// The panic that a Cairo 1 program announced, if it did.
@@ -120,6 +127,25 @@ impl<'a> HintRunner<'a> {
                         .run(statements)
                         .map_err(|failure| failure.at(pc.offset, &hint.code))?
                 }
+                Action::Bootloader(step) => {
+                    let Some(loading) = &self.loading else { continue };
+                    let mut surroundings = Surroundings {
+                        loading,
+                        program: &mut self.loaded,
+                        vm: &mut *vm,
+                        scopes: &mut *scopes,
+                        meter: &mut *meter,
+                        references: &hint.references,
+                        tracking: &hint.tracking,
+                    };
+                    surroundings.perform(*step).map_err(|refusal| match refusal {
+                        Refusal::Limit(error) => error,
+                        Refusal::Hint(error) => {
+                            FinishedRunError::NotARun { place: format!("pc {pc}"), detail: error.to_string() }
+                                .into()
+                        }
+                    })?;
+                }
                 Action::Library(data) => {
                     self.library.execute_hint(vm, scopes, data).map_err(|error| match error {
                         HintError::UnknownHint(hint) => {
@@ -139,6 +165,7 @@ fn compile(
     program: &Program,
     library: &BuiltinHintProcessor,
     constants: &Arc<HashMap<String, Felt252>>,
+    bootloader: bool,
 ) -> Option<Compiled> {
     let tracking = hint.flow_tracking_data.ap_tracking.clone();
     let ids = &hint.flow_tracking_data.reference_ids;
@@ -147,9 +174,11 @@ fn compile(
         let name = path.rsplit('.').next().unwrap_or(path);
         references.insert(name.to_owned(), program.references.get(*id)?.clone());
     }
-    let action = match hint_script::parse(&hint.code) {
-        Some(statements) => Action::Script(statements),
-        None => Action::Library(
+    let step = bootloader.then(|| Step::of_hint(&hint.code)).flatten();
+    let action = match (step, hint_script::parse(&hint.code)) {
+        (Some(step), _) => Action::Bootloader(step),
+        (None, Some(statements)) => Action::Script(statements),
+        (None, None) => Action::Library(
             library
                 .compile_hint(
                     &hint.code,

@@ -7,6 +7,8 @@
 //! | [`run`] | statement, trace, memory and builtin inputs of one run, padded for a layout |
 //! | [`plan`] | which layouts can hold a run, how long each makes it, and why the others cannot |
 //! | [`execute_position_independently`] | a run as a Cairo PIE, for a prover elsewhere |
+//! | [`FinishedRun`] | a Cairo PIE of somebody else's, read within bounds and checked |
+//! | [`Bootloader`] | that run once more, inside a bootloader, so that it can be proven |
 //! | [`build_package`] | the executables of a Scarb package, by calling `scarb build` |
 //!
 //! A program is hostile until proven otherwise: every run has limits on steps and memory ([`Limits`]), and a fault
@@ -14,10 +16,12 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bootloader;
 mod convert;
 mod core_hints;
 mod error;
 mod executable;
+mod finished;
 mod hint_script;
 mod hints;
 mod layouts;
@@ -30,7 +34,9 @@ mod scarb;
 mod shim;
 
 pub use arguments::{Arguments, ArgumentsError};
-pub use error::CairoError;
+pub use bootloader::{BootloadedRun, Bootloader};
+pub use error::{CairoError, FinishedRunError};
+pub use finished::{FinishedRun, MOST_ARCHIVE_BYTES};
 pub use layouts::{LayoutChoice, PROVABLE_LAYOUTS};
 pub use machine::Limits;
 pub use pie::{PositionIndependentExecution, execute_position_independently};

@@ -39,7 +39,8 @@ pub fn execute_position_independently(
     let main = program.main().ok_or(CairoError::NoMain)?;
     run::guarded(|| {
         // Every builtin is there; which of them the program uses is in its own header.
-        let machine = run::Machine { program, arguments, layout: LayoutName::all_cairo, limits };
+        let layout = LayoutName::all_cairo;
+        let machine = run::Machine { program, arguments, layout, limits, loading: None };
         let (mut runner, steps) = machine.run_from(main)?;
         let failed = |error: String| CairoError::Machine { detail: error };
         let mut no_hints = BuiltinHintProcessor::new_empty();

@@ -13,6 +13,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use ashlar_cpu_air::layout::{Builtin, Layout};
+use cairo_vm::types::builtin_name::BuiltinName;
 
 use crate::{
     Arguments, CairoError, Limits, Program,
@@ -188,22 +189,54 @@ pub fn plan(program: &Program, arguments: &Arguments, limits: &Limits) -> Result
     let resources = measure(program, arguments, limits)?;
     let layouts = PROVABLE_LAYOUTS
         .iter()
-        .map(|name| Ok(LayoutPlan { layout: name, outcome: size(program, &resources, name, limits)? }))
+        .map(|name| in_layout(&Needed::of(program), &resources, name, limits))
         .collect::<Result<_, CairoError>>()?;
     Ok(Plan { resources, layouts })
 }
 
+/// What a program needs of a layout.
+pub(crate) struct Needed {
+    /// The builtins that the layout must have.
+    pub(crate) builtins: Vec<BuiltinName>,
+    pub(crate) frame: Frame,
+}
+
+/// Which builtin pointers are on the stack at both ends of a run.
+#[derive(Clone, Copy)]
+pub(crate) enum Frame {
+    /// Those of the layout: a shim adds what the program does not declare.
+    OfLayout,
+    /// As many as the program declares.
+    Own(u64),
+}
+
+impl Needed {
+    pub(crate) fn of(program: &Program) -> Needed {
+        Needed { builtins: program.builtins.clone(), frame: Frame::OfLayout }
+    }
+}
+
+/// What becomes of a measured run in a layout.
+pub(crate) fn in_layout(
+    needed: &Needed,
+    resources: &Resources,
+    layout: &'static str,
+    limits: &Limits,
+) -> Result<LayoutPlan, CairoError> {
+    Ok(LayoutPlan { layout, outcome: size(needed, resources, layout, limits)? })
+}
+
 /// The length of a measured run in a layout, or why it does not fit.
 pub(crate) fn size(
-    program: &Program,
+    needed: &Needed,
     resources: &Resources,
     layout: &str,
     limits: &Limits,
 ) -> Result<Result<Sizing, Unfit>, CairoError> {
     let layout = RunLayout::by_name(layout)?;
     let of_layout = layout.builtins();
-    let missing: Vec<&'static str> = program
-        .builtins
+    let Needed { builtins, frame } = needed;
+    let missing: Vec<&'static str> = builtins
         .iter()
         .filter(|builtin| !of_layout.contains(builtin))
         .map(|builtin| builtin.to_str())
@@ -211,9 +244,11 @@ pub(crate) fn size(
     if !missing.is_empty() {
         return Ok(Err(Unfit::MissingBuiltins { missing }));
     }
-    let own = program.builtins.len();
-    let shim_steps = if own == of_layout.len() { 0 } else { shim::extra_steps(own, of_layout.len()) };
-    let pointers = of_layout.len() as u64;
+    let (shim_steps, pointers) = match frame {
+        Frame::Own(pointers) => (0, *pointers),
+        Frame::OfLayout if builtins.len() == of_layout.len() => (0, of_layout.len() as u64),
+        Frame::OfLayout => (shim::extra_steps(builtins.len(), of_layout.len()), of_layout.len() as u64),
+    };
     let (needed, reason) = demands(layout.air, resources, shim_steps, pointers)
         .into_iter()
         .max_by_key(|(needed, _)| *needed)

@@ -25,11 +25,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     Arguments, ArgumentsError, CairoError, LayoutChoice, Limits, PROVABLE_LAYOUTS, Program, ProgramKind,
-    Resources, Unfit, convert,
+    Resources, Unfit,
+    bootloader::Loading,
+    convert,
     hints::HintRunner,
     layouts::{RunLayout, machine_name},
     machine::{self, AtEnd},
-    plan::{self, plan},
+    plan::{self, Needed, plan},
     shim,
 };
 
@@ -105,24 +107,20 @@ pub fn run(program: &Program, arguments: &Arguments, options: &RunOptions) -> Re
     };
     let layout = RunLayout::by_name(&name)?;
     let of_layout = layout.builtins();
-    check_builtins(program, &name, &of_layout)?;
+    check_builtins(&program.builtins, &name, &of_layout)?;
     let shimmed = match options.entry {
         EntryChoice::Strict => shim::for_builtins(program, &of_layout),
         EntryChoice::AsBuilt => None,
     };
     let behind_shim = shimmed.as_ref().unwrap_or(program);
-    let machine =
-        Machine { program: behind_shim, arguments, layout: layout.machine, limits: &options.limits };
-    let (execution, resources) = guarded(|| {
-        let (mut runner, resources) =
-            machine.run(|resources| match plan::size(behind_shim, resources, &name, &options.limits)? {
-                Err(Unfit::TooLong { n_steps, reason, limit }) => {
-                    Err(CairoError::PaddedStepLimit { layout: name.clone(), n_steps, reason, limit })
-                }
-                _ => Ok(Padding::PowerOfTwo),
-            })?;
-        Ok((convert::execution(&mut runner, &name)?, resources))
-    })?;
+    let machine = Machine {
+        program: behind_shim,
+        arguments,
+        layout: layout.machine,
+        limits: &options.limits,
+        loading: None,
+    };
+    let (execution, resources) = machine.padded(&Needed::of(behind_shim), &name)?;
     let forms = classify(&execution.public_input, layout.air);
     if let (EntryChoice::Strict, Err(refusal)) = (options.entry, &forms.strict) {
         return Err(CairoError::EntryForm { form: EntryForm::Strict, refusal: refusal.clone() });
@@ -137,14 +135,17 @@ pub(crate) fn measure(
     arguments: &Arguments,
     limits: &Limits,
 ) -> Result<Resources, CairoError> {
-    let machine = Machine { program, arguments, layout: LayoutName::all_cairo, limits };
-    guarded(|| machine.run(|_| Ok(Padding::None)).map(|(_, resources)| resources))
+    Machine { program, arguments, layout: LayoutName::all_cairo, limits, loading: None }.measured()
 }
 
 /// A program that uses what the layout lacks is told so, and where it would fit.
-fn check_builtins(program: &Program, layout: &str, of_layout: &[BuiltinName]) -> Result<(), CairoError> {
+pub(crate) fn check_builtins(
+    needed: &[BuiltinName],
+    layout: &str,
+    of_layout: &[BuiltinName],
+) -> Result<(), CairoError> {
     let lacking = |of_layout: &[BuiltinName]| -> Vec<&'static str> {
-        program.builtins.iter().filter(|b| !of_layout.contains(b)).map(|b| b.to_str()).collect()
+        needed.iter().filter(|b| !of_layout.contains(b)).map(|b| b.to_str()).collect()
     };
     let missing = lacking(of_layout);
     if missing.is_empty() {
@@ -162,13 +163,17 @@ fn check_builtins(program: &Program, layout: &str, of_layout: &[BuiltinName]) ->
 
 /// A panic inside the virtual machine, which a hostile program file can cause, becomes an error.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, CairoError>) -> Result<T, CairoError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let detail = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+    contained(work).unwrap_or_else(|detail| Err(CairoError::Machine { detail }))
+}
+
+/// What some work comes to, or the words of its panic.
+pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => (*text).to_owned(),
             (_, Some(text)) => text.clone(),
             _ => "a panic without a message".to_owned(),
-        };
-        Err(CairoError::Machine { detail })
+        }
     })
 }
 
@@ -191,9 +196,30 @@ pub(crate) struct Machine<'a> {
     pub(crate) arguments: &'a Arguments,
     pub(crate) layout: LayoutName,
     pub(crate) limits: &'a Limits,
+    /// The task of a bootloader.
+    pub(crate) loading: Option<Loading<'a>>,
 }
 
 impl Machine<'_> {
+    /// Runs to the end, padded for its layout.
+    pub(crate) fn padded(&self, needed: &Needed, name: &str) -> Result<(Execution, Resources), CairoError> {
+        guarded(|| {
+            let fits = |resources: &Resources| match plan::size(needed, resources, name, self.limits)? {
+                Err(Unfit::TooLong { n_steps, reason, limit }) => {
+                    Err(CairoError::PaddedStepLimit { layout: name.to_owned(), n_steps, reason, limit })
+                }
+                _ => Ok(Padding::PowerOfTwo),
+            };
+            let (mut runner, resources) = self.run(fits)?;
+            Ok((convert::execution(&mut runner, name)?, resources))
+        })
+    }
+
+    /// Runs to the end without padding, and says what it used.
+    pub(crate) fn measured(&self) -> Result<Resources, CairoError> {
+        guarded(|| self.run(|_| Ok(Padding::None)).map(|(_, resources)| resources))
+    }
+
     /// Runs to the end, asks for the padding, and relocates.
     fn run(
         &self,
@@ -221,7 +247,7 @@ impl Machine<'_> {
             runner
                 .end_run(false, false, &mut no_hints, false)
                 .map_err(|error| CairoError::Machine { detail: error.to_string() })?;
-            runner.read_return_values(false).map_err(machine_failure)?;
+            runner.read_return_values(self.loading.is_some()).map_err(machine_failure)?;
             runner.finalize_segments().map_err(machine_failure)?;
             runner.relocate(true, true).map_err(machine_failure)?;
         }
@@ -255,19 +281,22 @@ impl Machine<'_> {
         let proof_mode = at_end == AtEnd::Step;
         let mut runner = CairoRunner::new(machine_program, self.layout, None, proof_mode, true, false)
             .map_err(machine_failure)?;
-        let end = runner.initialize(false).map_err(machine_failure)?;
+        // A bootloader goes without the builtins that a layout lacks.
+        let end = runner.initialize(self.loading.is_some()).map_err(machine_failure)?;
         let constants = Arc::new(runner.get_constants().clone());
         let arguments = match self.arguments {
             Arguments::Felts(felts) => felts.as_slice(),
             Arguments::ProgramInput(_) => &[],
         };
-        let mut hints = HintRunner::new(self.program, constants, &input, arguments)?;
+        let mut hints = HintRunner::new(self.program, constants, &input, arguments, self.loading)?;
         let outcome = machine::run_until(&mut runner, end, &mut hints, self.limits, at_end);
         let steps =
             outcome.map_err(|(error, in_program)| match hints.panic_text().filter(|_| in_program) {
                 Some(message) => CairoError::Panicked { message },
                 None => error,
             })?;
+        // What a bootloader's task range-checked comes to its place only here.
+        runner.vm.segments.memory.relocate_memory().map_err(machine_failure)?;
         runner.vm.segments.compute_effective_sizes();
         Ok((runner, steps))
     }

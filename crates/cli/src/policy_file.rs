@@ -81,8 +81,9 @@ fn statement(key: &str, value: &Value) -> Result<StatementRule, String> {
         Some("stone") => Ok(StatementRule::Stone),
         Some("strict") => Ok(StatementRule::Gate(EntryForm::Strict)),
         Some("relaxed") => Ok(StatementRule::Gate(EntryForm::Relaxed)),
+        Some("bootloaded") => Ok(StatementRule::Bootloaded),
         Some("cairo1") => Ok(StatementRule::Gate(EntryForm::Cairo1)),
-        _ => Err(format!("{key}: expected strict, relaxed, cairo1 or stone, got {value}")),
+        _ => Err(format!("{key}: expected strict, bootloaded, relaxed, cairo1 or stone, got {value}")),
     }
 }
 

@@ -52,6 +52,9 @@ pub enum StatementRule {
     Gate(EntryForm),
     /// The same, with page 0 of any of the three forms.
     AnyForm,
+    /// The same, of a bootloader that ran one task: [`ashlar_cpu_air::statement::bootloaded`]. It pins down what ran as the
+    /// strict form does, once the bootloader's hash is known to be the right one.
+    Bootloaded,
 }
 
 /// What a caller demands of a proof, beyond being accepted by the protocol.

@@ -3,7 +3,9 @@
 use ashlar_cpu_air::{
     input::PublicInput,
     layout::Layout,
-    statement::{self, Claim, EntryForms, FactHash, Output, ProgramHash, StatementError, StoneVersion},
+    statement::{
+        self, Claim, EntryForm, EntryForms, FactHash, Output, ProgramHash, StatementError, StoneVersion, Task,
+    },
 };
 use ashlar_fault::{Code, Exit, Fault};
 use ashlar_stark::{ParametersError, ProofStatistics, Security, air::Air as _};
@@ -53,6 +55,7 @@ impl Verified {
     pub fn claim(&self) -> Option<&Claim> {
         match self.rule {
             StatementRule::Gate(form) => self.forms.of(form).ok(),
+            StatementRule::Bootloaded => self.forms.relaxed.as_ref().ok(),
             StatementRule::AnyForm | StatementRule::Stone => self.forms.strictest().ok(),
         }
     }
@@ -60,6 +63,11 @@ impl Verified {
     /// The program's hash, as [`Verified::claim`] reads it.
     pub fn program_hash(&self) -> Option<ProgramHash> {
         self.claim().map(|claim| claim.program.hash())
+    }
+
+    /// The task of a bootloader, if the policy demanded one.
+    pub fn task(&self) -> Option<Task> {
+        (self.rule == StatementRule::Bootloaded).then(|| Task::of_output(self.output()?).ok()).flatten()
     }
 
     /// The output, as [`Verified::claim`] reads it.
@@ -220,6 +228,13 @@ fn check_statement(
         StatementRule::Gate(form) => {
             statement::check_segments(public_input, layout)?;
             statement::claim(public_input, layout, form)?;
+            Ok(())
+        }
+        StatementRule::Bootloaded => {
+            statement::check_segments(public_input, layout)?;
+            statement::bootloaded(public_input, layout)?;
+            // It is read by this form from then on.
+            statement::claim(public_input, layout, EntryForm::Relaxed)?;
             Ok(())
         }
         StatementRule::AnyForm => {

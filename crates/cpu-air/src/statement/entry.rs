@@ -200,6 +200,16 @@ pub enum EntryRefusal {
         /// Cells there are.
         got: u64,
     },
+    /// The output is not that of a bootloader that ran one task.
+    #[error(
+        "expected the output of one task: 1, its length, program hash, words; got {words} words: {detail}"
+    )]
+    TaskOutput {
+        /// Words of the output.
+        words: usize,
+        /// What is wrong.
+        detail: &'static str,
+    },
     /// No cell at or after the begin of the output segment, where the contract's search runs out of bounds.
     #[error("no cell of page 0 has address {begin_addr} (output) or above")]
     NoOutputCell {
@@ -258,6 +268,16 @@ pub fn classify(public: &PublicInput, layout: &Layout) -> EntryForms {
 /// # Errors
 /// Why it does not have that form.
 pub fn claim(public: &PublicInput, layout: &Layout, form: EntryForm) -> Result<Claim, EntryRefusal> {
+    check_page(public)?;
+    match form {
+        EntryForm::Strict => strict(public, layout),
+        EntryForm::Relaxed => relaxed(public),
+        EntryForm::Cairo1 => cairo1(public),
+    }
+}
+
+/// Refuses what no form can have: other pages, and addresses at the very end.
+pub(super) fn check_page(public: &PublicInput) -> Result<(), EntryRefusal> {
     let other = public.public_memory.iter().filter(|cell| cell.page != 0).count();
     if other != 0 {
         return Err(EntryRefusal::OtherPages { cells: other });
@@ -268,11 +288,7 @@ pub fn claim(public: &PublicInput, layout: &Layout, form: EntryForm) -> Result<C
             return Err(EntryRefusal::AddressTooLarge { name, limit: u64::MAX, got });
         }
     }
-    match form {
-        EntryForm::Strict => strict(public, layout),
-        EntryForm::Relaxed => relaxed(public),
-        EntryForm::Cairo1 => cairo1(public),
-    }
+    Ok(())
 }
 
 fn segment(public: &PublicInput, name: &'static str) -> Result<MemorySegment, EntryRefusal> {
@@ -340,6 +356,20 @@ const CALL: u64 = 0x1104_8001_8001_8000;
 const JUMP: u64 = 0x0107_8001_7fff_7fff;
 
 fn strict(public: &PublicInput, layout: &Layout) -> Result<Claim, EntryRefusal> {
+    let pointers = layout.segments.iter().copied();
+    let pointers: Vec<&'static str> =
+        pointers.filter(|name| !matches!(*name, "program" | "execution")).collect();
+    let (program, output) = standard(public, layout, &pointers)?;
+    Ok(Claim { form: EntryForm::Strict, program, output })
+}
+
+/// Program and output of a run from the standard prologue to its end, with exactly these builtin pointers on the stack
+/// at both; one that the layout does not have is 0.
+pub(super) fn standard(
+    public: &PublicInput,
+    layout: &Layout,
+    pointers: &[&'static str],
+) -> Result<(Program, Output), EntryRefusal> {
     let MemorySegment { begin_addr: initial_pc, stop_ptr: final_pc } = segment(public, "program")?;
     if initial_pc != 1 {
         return Err(EntryRefusal::InitialPc { got: initial_pc });
@@ -353,8 +383,6 @@ fn strict(public: &PublicInput, layout: &Layout) -> Result<Claim, EntryRefusal> 
     if frame < minimum {
         return Err(EntryRefusal::AddressTooSmall { name: "initial ap", minimum, got: frame });
     }
-    let pointers: Vec<&'static str> =
-        layout.segments.iter().copied().filter(|name| !matches!(*name, "program" | "execution")).collect();
 
     let mut page = Reader { cells: &public.public_memory, index: 0 };
     let program = values(page.take("program", 1, frame - 3)?);
@@ -378,8 +406,11 @@ fn strict(public: &PublicInput, layout: &Layout) -> Result<Claim, EntryRefusal> 
     let after_run =
         after_run.ok_or(EntryRefusal::AddressTooSmall { name: "final ap", minimum, got: final_ap })?;
     for (side, from) in [(PointerSide::Begin, frame), (PointerSide::Stop, after_run)] {
-        for (cell, &name) in page.take("builtin pointers", from, count)?.iter().zip(&pointers) {
-            let MemorySegment { begin_addr, stop_ptr } = segment(public, name)?;
+        for (cell, &name) in page.take("builtin pointers", from, count)?.iter().zip(pointers) {
+            let MemorySegment { begin_addr, stop_ptr } = match layout.segments.contains(&name) {
+                true => segment(public, name)?,
+                false => MemorySegment { begin_addr: 0, stop_ptr: 0 },
+            };
             let expected = if side == PointerSide::Begin { begin_addr } else { stop_ptr };
             if cell.value != Felt::from_u64(expected) {
                 return Err(EntryRefusal::BuiltinPointer { segment: name, side, expected, got: cell.value });
@@ -392,7 +423,7 @@ fn strict(public: &PublicInput, layout: &Layout) -> Result<Claim, EntryRefusal> 
         let (expected, got) = (page.index as u64, page.cells.len() as u64);
         return Err(EntryRefusal::TrailingCells { expected, got });
     }
-    Ok(Claim { form: EntryForm::Strict, program: Program(program), output: Output(output) })
+    Ok((Program(program), Output(output)))
 }
 
 fn relaxed(public: &PublicInput) -> Result<Claim, EntryRefusal> {
