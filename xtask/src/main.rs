@@ -13,10 +13,11 @@
 //! | `references` | makes every reference proof again and compares it byte for byte; see `docs/reference-proofs.md` |
 //! | `interoperability` | our proofs before swiftness, an independent verifier; see `docs/reference-proofs.md` |
 //! | `mutants` | changes the verifier and the statement checks in every way and sees whether a test fails |
+//! | `pie` | finished runs of others, proven inside StarkWare's simple bootloader; see `docs/service.md` |
 //! | `object-storage` | artefacts in a bucket, before a real S3-compatible server; see `docs/service.md` |
 //! | `schemathesis` | requests of every kind against the API, made from its document; see `docs/service.md` |
 //! | `ci` | `check`, then `test` |
-//! | `ci-long` | `schemathesis`; `object-storage`; 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
+//! | `ci-long` | `schemathesis`; `object-storage`; `pie`; 100 proposals through the hybrid policy; every reference proof of the larger set, if it is there |
 #![forbid(unsafe_code)]
 
 mod dependencies;
@@ -25,6 +26,7 @@ mod interoperability;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod object_storage;
+mod pie;
 mod references;
 mod schemathesis;
 mod sources;
@@ -38,7 +40,7 @@ use std::{
 const USAGE: &str = "usage: cargo xtask texts | check | test [ARGUMENTS OF cargo test] | test-long | bench kernels | \
     bench growth --layout NAME --from LOG2_STEPS --to LOG2_STEPS | bench [ARGUMENTS OF THE LAB] | edges [LAYOUT]… | references [--matrix] [--layout NAME]… [--case CASE[/VARIANT]]… \
     [--kernels NAME,…] [--threads N,…] [--memory MEGABYTES] | interoperability [LAYOUT]… | \
-    mutants [PACKAGE…] [--only=TEXT] | object-storage | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
+    mutants [PACKAGE…] [--only=TEXT] | object-storage | pie | schemathesis [ARGUMENTS OF st run] | ci | ci-long";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -56,9 +58,11 @@ fn main() -> ExitCode {
         (Some("references"), more) => references::run(&root, more),
         (Some("interoperability"), more) => interoperability::run(&root, more),
         (Some("schemathesis"), more) => schemathesis::run(&root, more),
+        (Some("pie"), []) => pie::run(&root),
         (Some("object-storage"), []) => object_storage::run(&root),
         (Some("ci-long"), []) => schemathesis::run(&root, &[])
             .and_then(|()| object_storage::run(&root))
+            .and_then(|()| pie::run(&root))
             .and_then(|()| hybrid(&root))
             .and_then(|()| references::long_tier(&root)),
         (Some("mutants"), more) => mutants(&root, more),

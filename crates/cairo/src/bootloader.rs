@@ -100,6 +100,23 @@ impl Bootloader {
         Ok(Bootloader { program, hash, return_distance })
     }
 
+    /// The same program, checked, without what only people read of it: nine tenths of the file.
+    ///
+    /// # Errors
+    /// As [`Bootloader::from_bytes`].
+    pub fn stripped(bytes: &[u8]) -> Result<Vec<u8>, CairoError> {
+        let whole = Bootloader::from_bytes(bytes)?;
+        let not = |detail: String| FinishedRunError::NotABootloader { detail };
+        let mut json: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(bytes).map_err(|error| not(error.to_string()))?;
+        json.remove("debug_info");
+        let stripped = serde_json::to_vec(&json).map_err(|error| not(error.to_string()))?;
+        match Bootloader::from_bytes(&stripped)?.hash == whole.hash {
+            true => Ok(stripped),
+            false => Err(not("it is another program without its debug information".to_owned()).into()),
+        }
+    }
+
     /// The hash by which a proof names it: Poseidon of its words.
     pub fn hash(&self) -> Felt {
         self.hash.0

@@ -310,6 +310,17 @@ pub(crate) struct Called {
     pub(crate) executable: Option<String>,
 }
 
+/// A run that was made elsewhere, and the bootloader that runs it once more.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+pub(crate) struct Finished {
+    /// A finished run (Cairo PIE) instead of a program
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "args", "args_file", "executable"])]
+    pub(crate) pie: Option<PathBuf>,
+    /// The compiled simple bootloader that runs it once more (Cairo 0 JSON)
+    #[arg(long, env = "ASHLAR_BOOTLOADER", hide_env = true, value_name = "FILE")]
+    pub(crate) bootloader: Option<PathBuf>,
+}
+
 /// Who makes a proof: this program, or the one at `STONE_BINARY_PATH`, such as the C++ `cpu_air_prover`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -324,13 +335,17 @@ pub(crate) enum Engine {
 Examples:
   ashlar prove target/dev/hello.executable.json --args '10' --out proof.json
   ashlar prove air_public_input.json --private-input air_private_input.json --out proof.json
+  ashlar prove --pie run.zip --bootloader simple_bootloader_compiled.json --out proof.json
   STONE_BINARY_PATH=/opt/stone/cpu_air_prover ashlar prove program.json --compare")]
 pub(crate) struct Prove {
     #[command(flatten)]
     pub(crate) called: Called,
     /// Stone's private input file; PROGRAM is then the public input file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "args_file", "executable"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["args", "args_file", "executable", "pie"])]
     pub(crate) private_input: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(default)]
+    pub(crate) finished: Finished,
     /// Where to write the proof file; it is recorded in any case
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -338,7 +353,7 @@ pub(crate) struct Prove {
     #[arg(long, env = "ASHLAR_LAYOUT", hide_env = true, value_name = "NAME")]
     pub(crate) layout: Option<String>,
     /// Accept a program whose public memory does not have the strict form
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pie")]
     pub(crate) as_built: bool,
     /// Who makes the proof: this program or the external prover; it is verified here in any case
     #[arg(long, env = "ASHLAR_ENGINE", hide_env = true, value_enum, default_value_t = Engine::Native)]
@@ -375,6 +390,9 @@ pub(crate) struct Verify {
     /// What to demand, as a TOML file (docs/policy.md); default: 96 bits, stone6, the strict statement
     #[arg(long, env = "ASHLAR_POLICY", value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// Demand a finished run inside this bootloader, given as its program hash or as its file
+    #[arg(long, value_name = "HASH|FILE")]
+    pub(crate) bootloader: Option<String>,
     /// Least bits of security (conjectured), instead of the policy's
     #[arg(long, value_name = "N")]
     pub(crate) minimum_bits: Option<u32>,
@@ -384,6 +402,8 @@ pub(crate) struct Verify {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) called: Called,
+    #[command(flatten)]
+    pub(crate) finished: Finished,
     #[command(flatten)]
     pub(crate) security: Security,
 }
@@ -435,6 +455,9 @@ pub(crate) struct Serve {
     /// Receive webhooks of Atlantic at /webhooks/atlantic/SECRET: the file holds the secret, as does ASHLAR_ATLANTIC_WEBHOOK
     #[arg(long, env = "ASHLAR_ATLANTIC_WEBHOOK_FILE", hide_env = true, value_name = "FILE")]
     pub(crate) atlantic_webhook_file: Option<PathBuf>,
+    /// Take finished runs (Cairo PIE) at the endpoint as Atlantic, and prove them inside this compiled simple bootloader
+    #[arg(long, env = "ASHLAR_BOOTLOADER", hide_env = true, value_name = "FILE")]
+    pub(crate) bootloader: Option<PathBuf>,
     /// Prove nothing here: other processes do, with ashlar worker
     #[arg(long, env = "ASHLAR_NO_WORKER")]
     pub(crate) no_worker: bool,

@@ -140,6 +140,12 @@ pub(crate) enum CommandError {
     /// No external prover is named.
     #[error("expected the path of an external prover, got none")]
     NoExternalProver,
+    /// A finished run, and nothing that runs it once more.
+    #[error("expected a bootloader for the finished run, got none")]
+    NoBootloader,
+    /// A proof of another bootloader.
+    #[error("expected a proof of the bootloader {expected}, got one of the program {got}")]
+    OtherBootloader { expected: PaddedFelt, got: String },
     /// Two provers made two proofs.
     #[error(
         "expected the same proof from both provers, got {native} and {external} bytes that differ at byte {at}"
@@ -179,6 +185,8 @@ impl Fault for CommandError {
             CommandError::NoExternalProver => Code(5017),
             CommandError::Different { .. } => Code(5018),
             CommandError::Calibration { .. } => Code(5019),
+            CommandError::NoBootloader => Code(5022),
+            CommandError::OtherBootloader { .. } => Code(5023),
             CommandError::OtherStatement { .. } => Code(8339),
             CommandError::Broken(_) => Code(7042),
         }
@@ -191,7 +199,8 @@ impl Fault for CommandError {
             | CommandError::NeedsBatch { .. }
             | CommandError::SameProposal { .. }
             | CommandError::OtherInput { .. }
-            | CommandError::OtherRun { .. } => Exit::Usage,
+            | CommandError::OtherRun { .. }
+            | CommandError::NoBootloader => Exit::Usage,
             CommandError::Setting { .. }
             | CommandError::SettingsFile { .. }
             | CommandError::PolicyFile { .. }
@@ -202,6 +211,7 @@ impl Fault for CommandError {
             CommandError::Different { .. } | CommandError::OtherStatement { .. } => Exit::Backend,
             CommandError::Interrupted => Exit::Interrupted,
             CommandError::SomeRefused { .. }
+            | CommandError::OtherBootloader { .. }
             | CommandError::NoProof { .. }
             | CommandError::Cancelled { .. }
             | CommandError::AlreadyOver { .. }
@@ -218,6 +228,7 @@ impl Fault for CommandError {
             CommandError::NoExternalProver => {
                 "set STONE_BINARY_PATH, or pass --external-prover FILE".to_owned()
             }
+            CommandError::NoBootloader => "pass --bootloader FILE, or set ASHLAR_BOOTLOADER".to_owned(),
             CommandError::Cancelled { job } => format!("do it over: ashlar jobs retry {job}"),
             CommandError::AlreadyOver { job, status } if status != "verified" => {
                 format!("do it over: ashlar jobs retry {job}")

@@ -321,6 +321,10 @@ impl Proven {
             "program_hash": PaddedFelt(self.claim.program.hash().0),
             "fact_hash": PaddedFelt(self.claim.fact_hash().0),
             "output": output,
+            "task": self.verified.task().map(|task| json!({
+                "program_hash": PaddedFelt(task.program_hash),
+                "output": task.output.iter().map(Felt::to_string).collect::<Vec<_>>(),
+            })),
             "layout": self.verified.layout,
             "n_steps": self.verified.n_steps,
             "security_bits": self.verified.security.conjectured_bits,
@@ -343,9 +347,17 @@ impl Proven {
             .map(|(stage, milliseconds)| format!("{stage} {}", duration(*milliseconds)))
             .collect();
         format!(
-            "Proof\n  program   {}\n  fact      {}\n  security  {} bits conjectured, {} bits proven\n  \
+            "Proof\n  program   {}\n{}  fact      {}\n  security  {} bits conjectured, {} bits proven\n  \
              statement layout {}, {} steps\n  size      {} proof, {} file\n  time      {}: {}\n{}  job       {}\n",
             PaddedFelt(self.claim.program.hash().0),
+            self.verified
+                .task()
+                .map(|task| format!(
+                    "  task      {}, {} words\n",
+                    PaddedFelt(task.program_hash),
+                    task.output.len()
+                ))
+                .unwrap_or_default(),
             PaddedFelt(self.claim.fact_hash().0),
             self.verified.security.conjectured_bits,
             self.verified.security.proven_bits,

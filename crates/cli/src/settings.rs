@@ -33,7 +33,7 @@ const DEFAULT_FILE: &str = "ashlar.toml";
 
 /// Settings that only a named file may hold: they lower what is demanded, send orders or passwords, or name a program to
 /// run.
-const NAMED_ONLY: [&str; 15] = [
+const NAMED_ONLY: [&str; 16] = [
     "database",
     "bucket",
     "execute",
@@ -43,6 +43,8 @@ const NAMED_ONLY: [&str; 15] = [
     "proof-age",
     "engine",
     "external-prover",
+    // Whose word about a finished run is taken.
+    "bootloader",
     // Who is sent proposals and a key, and where figures go.
     "server",
     "key-file",
@@ -348,6 +350,17 @@ mod tests {
             let refused = apply(CommandLine::command(), &table, Path::new("ashlar.toml"), false);
             assert!(refused.map(drop).unwrap_err().one_line().contains("--config"), "{line}");
             apply(CommandLine::command(), &table, Path::new("ashlar.toml"), true).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_only_found_cannot_name_a_bootloader() {
+        for section in ["serve", "prove", "verify"] {
+            let table: Table = format!("[{section}]\nbootloader = \"any.json\"").parse().unwrap();
+            let path = Path::new("ashlar.toml");
+            let refused = apply(CommandLine::command(), &table, path, false).map(drop).unwrap_err();
+            assert!(refused.one_line().contains("--config"), "{section}: {}", refused.one_line());
+            apply(CommandLine::command(), &table, path, true).unwrap();
         }
     }
 

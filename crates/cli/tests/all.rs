@@ -10,6 +10,8 @@ mod commands;
 mod database;
 mod external;
 #[cfg(unix)]
+mod finished;
+#[cfg(unix)]
 mod hybrid;
 #[cfg(unix)]
 mod killed;

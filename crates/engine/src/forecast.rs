@@ -49,11 +49,17 @@ impl RunSize {
     pub fn of(submission: &Submission) -> RunSize {
         match &submission.task {
             Task::Allocation(proposals) => RunSize::of_proposals(proposals),
-            Task::Program(task) => RunSize {
-                layout: task.layout.clone().unwrap_or_else(|| TYPICAL_LAYOUT.to_owned()),
-                n_steps: task.steps.max(512).next_power_of_two(),
-                page_cells: TYPICAL_PAGE,
-            },
+            Task::Program(task) => RunSize::declared(task.layout.as_deref(), task.steps),
+            Task::FinishedRun(task) => RunSize::declared(task.layout.as_deref(), task.steps),
+        }
+    }
+
+    /// Of a run of which only the steps are known.
+    fn declared(layout: Option<&str>, steps: u64) -> RunSize {
+        RunSize {
+            layout: layout.unwrap_or(TYPICAL_LAYOUT).to_owned(),
+            n_steps: steps.max(512).next_power_of_two(),
+            page_cells: TYPICAL_PAGE,
         }
     }
 

@@ -3,16 +3,16 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use ashlar_store::{
-    Attempt, Commitment, DayBudget, Destination, JobEvent, JobId, Moment, NewInput, NewJob, NewSubmission,
-    NewWork, ProofSource, ProofStatus, QueueDepth, Store, StoredContent, SubmissionKey, WorkItem, Worker,
+    Attempt, Commitment, DayBudget, Destination, JobEvent, JobId, Moment, NewJob, NewSubmission, NewWork,
+    ProofSource, ProofStatus, QueueDepth, Store, SubmissionKey, WorkItem, Worker,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Atlantic, Backend, Clock, CompiledProgram, EngineError, Forecast, Forecaster, Mock, Offer, ProgramTask,
-    RouterPolicy, Routing, RunSize, Settings, StoneExternal, StoneLocal, Submission, SystemClock, Task,
-    Trouble, health::Watched, retry::may_go_elsewhere, route, router::Question,
+    Atlantic, Backend, Clock, EngineError, Forecast, Forecaster, Mock, Offer, RouterPolicy, Routing, RunSize,
+    Settings, StoneExternal, StoneLocal, Submission, SystemClock, Trouble, health::Watched,
+    retry::may_go_elsewhere, route, router::Question,
 };
 
 /// The longest idempotency key, in characters.
@@ -197,13 +197,7 @@ impl Engine {
             return Err(EngineError::DeadlinePassed { deadline });
         }
         let allocations = submission.allocations()?;
-        let inputs = match &submission.task {
-            Task::Allocation(_) => Vec::new(),
-            Task::Program(task) => {
-                let StoredContent { sha256, size } = task.program.store(self.store.artefacts()).await?;
-                vec![NewInput { role: "program", sha256, size }]
-            }
-        };
+        let inputs = submission.inputs(self.store.artefacts()).await?;
         for _ in 0..PLANS {
             let routing = self.plan(submission).await?;
             let Some(choice) = routing.chosen else {
@@ -397,9 +391,8 @@ impl Engine {
         }
         let mut submission = self.submission_of(job).await?;
         // What can be seen to fail is not put into the queue again.
-        if let Task::Program(ProgramTask { program: CompiledProgram::Stored(content), .. }) = &submission.task
-        {
-            self.store.artefacts().must_be_sound(*content).await?;
+        for content in submission.stored() {
+            self.store.artefacts().must_be_sound(content).await?;
         }
         // A deadline that has passed would end the new job at once.
         if submission.circumstances.deadline.is_some_and(|deadline| deadline <= self.clock.now()) {

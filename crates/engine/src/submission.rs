@@ -3,7 +3,8 @@
 use ashlar_risk::{MAX_PROPOSALS, Proposal, decide, parse_proposals};
 use ashlar_stone::{HashChoice, Optimize};
 use ashlar_store::{
-    ContentHash, JobId, Moment, NewAllocation, PaddedFelt, ProofSource, Purpose, Store, StoredContent,
+    Artefacts, ContentHash, JobId, Moment, NewAllocation, NewInput, PaddedFelt, ProofSource, Purpose, Store,
+    StoredContent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,6 +13,12 @@ use crate::{CompiledProgram, EngineError};
 
 /// The largest program that is taken, in bytes.
 const MOST_PROGRAM_BYTES: u64 = 64 << 20;
+
+/// The role of the program among a job's inputs.
+const PROGRAM: &str = "program";
+
+/// The role of a finished run among them, and the kind of a request to prove one.
+const FINISHED_RUN: &str = "finished_run";
 
 /// The longest arguments that are taken, in bytes.
 const MOST_ARGUMENT_BYTES: usize = 1 << 20;
@@ -37,6 +44,21 @@ pub enum Task {
     Allocation(Vec<Proposal>),
     /// A run of a Cairo program.
     Program(ProgramTask),
+    /// A run that somebody else made, inside a bootloader.
+    FinishedRun(FinishedRunTask),
+}
+
+/// A finished run, which a bootloader runs once more.
+#[derive(Clone, Debug)]
+pub struct FinishedRunTask {
+    /// The archive among the artefacts: a Cairo PIE, at most 64 MiB.
+    pub archive: StoredContent,
+    /// The bootloader that an operator accepted, at most 64 MiB.
+    pub bootloader: CompiledProgram,
+    /// Which layout; the cheapest that fits if none is named.
+    pub layout: Option<String>,
+    /// The most steps that it may take, those of the bootloader included.
+    pub steps: u64,
 }
 
 /// A run of a Cairo program.
@@ -123,7 +145,56 @@ impl Circumstances {
     }
 }
 
+/// Refuses a file that is empty or too long.
+fn check_size(what: &str, got: u64) -> Result<(), EngineError> {
+    if got == 0 || got > MOST_PROGRAM_BYTES {
+        let reason = format!("expected {what} of 1 to {MOST_PROGRAM_BYTES} bytes, got {got}");
+        return Err(EngineError::Unusable { reason });
+    }
+    Ok(())
+}
+
+/// Refuses a promise of no step, or of more than the runner takes.
+fn check_steps(got: u64) -> Result<(), EngineError> {
+    if got == 0 || got > MOST_STEPS {
+        let reason = format!("expected 1 to {MOST_STEPS} steps, got {got}");
+        return Err(EngineError::Unusable { reason });
+    }
+    Ok(())
+}
+
 impl Submission {
+    /// What a job of this is made from, by role; what is not stored yet is from now on.
+    ///
+    /// # Errors
+    /// Of the artefacts.
+    pub(crate) async fn inputs(&self, artefacts: &Artefacts) -> Result<Vec<NewInput>, EngineError> {
+        let input = |role, StoredContent { sha256, size }| NewInput { role, sha256, size };
+        Ok(match &self.task {
+            Task::Allocation(_) => Vec::new(),
+            Task::Program(task) => vec![input(PROGRAM, task.program.store(artefacts).await?)],
+            Task::FinishedRun(task) => vec![
+                input(PROGRAM, task.bootloader.store(artefacts).await?),
+                input(FINISHED_RUN, task.archive),
+            ],
+        })
+    }
+
+    /// Content that was stored before and must still be there.
+    pub(crate) fn stored(&self) -> Vec<StoredContent> {
+        let of_program = |program: &CompiledProgram| match program {
+            CompiledProgram::Stored(content) => Some(*content),
+            CompiledProgram::Bytes(_) => None,
+        };
+        match &self.task {
+            Task::Allocation(_) => Vec::new(),
+            Task::Program(task) => of_program(&task.program).into_iter().collect(),
+            Task::FinishedRun(task) => {
+                of_program(&task.bootloader).into_iter().chain([task.archive]).collect()
+            }
+        }
+    }
+
     /// Refuses what can be refused without running anything.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let unusable = |reason: String| Err(EngineError::Unusable { reason });
@@ -136,22 +207,20 @@ impl Submission {
                     ));
                 }
             }
+            Task::FinishedRun(task) => {
+                check_size("a bootloader", task.bootloader.size())?;
+                check_size("an archive", task.archive.size)?;
+                check_steps(task.steps)?;
+            }
             Task::Program(task) => {
-                let got = task.program.size();
-                if got == 0 || got > MOST_PROGRAM_BYTES {
-                    return unusable(format!(
-                        "expected a program of 1 to {MOST_PROGRAM_BYTES} bytes, got {got}"
-                    ));
-                }
+                check_size("a program", task.program.size())?;
                 let length = task.arguments.as_ref().map_or(0, String::len);
                 if length > MOST_ARGUMENT_BYTES {
                     return unusable(format!(
                         "expected arguments of at most {MOST_ARGUMENT_BYTES} bytes, got {length}"
                     ));
                 }
-                if task.steps == 0 || task.steps > MOST_STEPS {
-                    return unusable(format!("expected 1 to {MOST_STEPS} steps, got {}", task.steps));
-                }
+                check_steps(task.steps)?;
             }
         }
         if let Some(priority) = self.circumstances.priority
@@ -166,7 +235,7 @@ impl Submission {
     pub(crate) fn purpose(&self) -> Purpose {
         match self.task {
             Task::Allocation(_) => Purpose::Allocation,
-            Task::Program(_) => Purpose::Program,
+            Task::Program(_) | Task::FinishedRun(_) => Purpose::Program,
         }
     }
 
@@ -201,15 +270,22 @@ impl Submission {
                 }
                 "uploaded"
             }
+            Task::FinishedRun(task) => {
+                if let Value::Object(fields) = &mut arguments {
+                    fields.insert("layout".into(), json!(task.layout));
+                    fields.insert("steps".into(), json!(task.steps));
+                }
+                FINISHED_RUN
+            }
         };
         json!({ "kind": kind, "arguments": arguments, "circumstances": self.circumstances })
     }
 
-    /// From what was recorded. `proposals` are those of the job's allocations, `program` its input.
+    /// From what was recorded. `proposals` are those of the job's allocations, `input` says which its inputs are, by role.
     fn from_json(
         recorded: &Value,
         proposals: &[Value],
-        program: Option<StoredContent>,
+        input: impl Fn(&str) -> Option<StoredContent>,
     ) -> Result<Submission, EngineError> {
         #[derive(Deserialize)]
         struct Uploaded {
@@ -218,6 +294,13 @@ impl Submission {
             args: Option<String>,
             layout: Option<String>,
             as_built: bool,
+            steps: u64,
+        }
+        #[derive(Deserialize)]
+        struct Finished {
+            #[serde(flatten)]
+            requirements: OpenRequirements,
+            layout: Option<String>,
             steps: u64,
         }
         // Flattened, the other fields are not unknown.
@@ -237,6 +320,7 @@ impl Submission {
         }
         let unreadable = |got: String| EngineError::UnreadableRequest { got };
         let of = |error: serde_json::Error| unreadable(error.to_string());
+        let made_from = |role: &str| input(role).ok_or_else(|| unreadable(format!("no {role}")));
         let circumstances = match recorded.get("circumstances") {
             Some(value) => Circumstances::deserialize(value).map_err(of)?,
             None => Circumstances::default(),
@@ -253,10 +337,16 @@ impl Submission {
             Some("uploaded") => {
                 let Uploaded { requirements, args, layout, as_built, steps } =
                     Uploaded::deserialize(arguments).map_err(of)?;
-                let program = program.ok_or_else(|| unreadable("no program".to_owned()))?;
-                let program = CompiledProgram::Stored(program);
+                let program = CompiledProgram::Stored(made_from(PROGRAM)?);
                 let task = ProgramTask { program, arguments: args, layout, as_built, steps };
                 (Task::Program(task), requirements.into())
+            }
+            Some(FINISHED_RUN) => {
+                let Finished { requirements, layout, steps } =
+                    Finished::deserialize(arguments).map_err(of)?;
+                let bootloader = CompiledProgram::Stored(made_from(PROGRAM)?);
+                let task = FinishedRunTask { archive: made_from(FINISHED_RUN)?, bootloader, layout, steps };
+                (Task::FinishedRun(task), requirements.into())
             }
             other => return Err(unreadable(format!("kind {other:?}"))),
         };
@@ -275,8 +365,11 @@ impl Submission {
         let proposals: Vec<Value> =
             store.allocations_of(job).await?.into_iter().map(|allocation| allocation.proposal).collect();
         let inputs = store.inputs_of(job).await?;
-        let program = inputs.last().map(|input| StoredContent { sha256: input.sha256, size: input.size });
-        Submission::from_json(&request, &proposals, program)
+        let input = |role: &str| {
+            let found = inputs.iter().find(|input| input.role == role)?;
+            Some(StoredContent { sha256: found.sha256, size: found.size })
+        };
+        Submission::from_json(&request, &proposals, input)
     }
 
     /// A digest of everything that is asked for.
@@ -298,6 +391,10 @@ impl Submission {
             Task::Program(task) => {
                 let arguments = task.arguments.as_deref().unwrap_or_default();
                 ContentHash::of(format!("{}\n{arguments}", task.program.sha256()).as_bytes())
+            }
+            Task::FinishedRun(task) => {
+                let (bootloader, archive) = (task.bootloader.sha256(), task.archive.sha256);
+                ContentHash::of(format!("{FINISHED_RUN}\n{bootloader}\n{archive}").as_bytes())
             }
         }
     }

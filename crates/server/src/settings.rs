@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use ashlar_engine::CompiledProgram;
+
 use crate::{Collector, RateLimit, WebhookSecret};
 
 /// How the server works.
@@ -18,6 +20,8 @@ pub struct ServerSettings {
     pub public_address: Option<String>,
     /// Where spans of jobs go; nowhere unless it is given.
     pub collector: Option<Collector>,
+    /// The compiled bootloader in which finished runs are proven; they are refused unless it is given.
+    pub bootloader: Option<CompiledProgram>,
     /// What the path of the managed service's webhooks holds; they are not received unless it is given.
     pub atlantic_webhook: Option<WebhookSecret>,
     /// How long a request's head may take to arrive, and an idle connection may wait for the next one.
@@ -50,6 +54,7 @@ impl ServerSettings {
             host_names: Vec::new(),
             public_address: None,
             collector: None,
+            bootloader: None,
             atlantic_webhook: None,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),

@@ -1,12 +1,12 @@
 //! `ashlar plan`: what proving a program would take. It is run once, without padding; nothing is proven.
 
-use ashlar_cairo::{LayoutPlan, Limits, Sizing, Unfit};
+use ashlar_cairo::{Bootloader, CairoError, FinishedRun, LayoutPlan, Limits, Sizing, Unfit};
 use ashlar_cpu_air::layout;
 use ashlar_stark::StoragePolicy;
 use ashlar_stone::{AutomaticError, Chosen, Memory, Settlement, Target, Wish, by_blow_up, choose};
 use serde_json::{Value, json};
 
-use super::program;
+use super::{program, prove::finished_call};
 use crate::{
     arguments::{Plan, Security},
     calibration::{RatesInUse, threads},
@@ -28,8 +28,14 @@ struct Row<'a> {
 }
 
 pub(crate) async fn run(session: &Session, arguments: Plan) -> Result<(), Failure> {
-    let called = arguments.called.clone();
+    let (called, finished) = (arguments.called.clone(), arguments.finished.clone());
     let planned = tokio::task::spawn_blocking(move || {
+        if let Some(archive) = &finished.pie {
+            let limits = Limits::default();
+            let call = finished_call(archive, &finished)?;
+            let run = FinishedRun::from_archive(&call.archive, &limits).map_err(CairoError::from)?;
+            return Ok(Bootloader::from_bytes(&call.bootloader)?.plan(&run, &limits)?);
+        }
         let call = program::read(&called)?;
         Ok::<_, Failure>(ashlar_cairo::plan(&call.program, &call.arguments, &Limits::default())?)
     });

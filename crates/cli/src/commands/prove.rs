@@ -1,19 +1,21 @@
 //! `ashlar prove`: any Cairo program.
 
-use ashlar_cairo::{EntryChoice, LayoutChoice, RunOptions};
+use std::path::Path;
+
+use ashlar_cairo::{EntryChoice, LayoutChoice, Limits, MOST_ARCHIVE_BYTES, RunOptions};
 use ashlar_cpu_air::{
     layout,
     statement::{Claim, EntryForms, EntryRefusal, StatementError, classify},
 };
 use ashlar_stone::{
-    MOST_INPUT_BYTES, OutputFile, Policy, StatementRule, public_input_from_json, read_json,
+    MOST_INPUT_BYTES, OutputFile, Policy, StatementRule, public_input_from_json, read_bounded, read_json,
     read_public_input, read_run,
 };
 use ashlar_store::{ContentHash, Job, Purpose};
 
-use super::program;
+use super::{program, work_on};
 use crate::{
-    arguments::Prove,
+    arguments::{Finished, Prove},
     asked::Asked,
     engine::Provers,
     failure::{CommandError, Failure},
@@ -83,6 +85,8 @@ fn absolute(mut arguments: Prove) -> Prove {
         Some(&mut arguments.called.program),
         arguments.called.args_file.as_mut(),
         arguments.private_input.as_mut(),
+        arguments.finished.pie.as_mut(),
+        arguments.finished.bootloader.as_mut(),
         arguments.out.as_mut(),
         arguments.external_prover.as_mut(),
     ];
@@ -110,8 +114,14 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
         });
         return Ok((commitment, run));
     }
-    let call = program::read(&arguments.called)?;
     let layout = arguments.layout.clone().map_or_else(LayoutChoice::automatic, LayoutChoice::Named);
+    if let Some(finished) = &arguments.finished.pie {
+        let FinishedCall { archive, bootloader, commitment } = finished_call(finished, &arguments.finished)?;
+        let run: Runner =
+            Box::new(move || work_on::bootloaded(&archive, &bootloader, &layout, &Limits::default()));
+        return Ok((commitment, run));
+    }
+    let call = program::read(&arguments.called)?;
     let entry = if arguments.as_built { EntryChoice::AsBuilt } else { EntryChoice::Strict };
     let options = RunOptions { layout, entry, ..RunOptions::default() };
     let commitment = call.commitment.clone();
@@ -120,6 +130,23 @@ fn runner(arguments: &Prove) -> Result<(String, Runner), Failure> {
         Ok(Prepared { claim: claim(&run.forms)?, execution: run.execution })
     });
     Ok((commitment, run))
+}
+
+/// A finished run and a bootloader, as files, and a digest of both.
+pub(super) struct FinishedCall {
+    pub(super) archive: Vec<u8>,
+    pub(super) bootloader: Vec<u8>,
+    pub(super) commitment: String,
+}
+
+/// Reads them.
+pub(super) fn finished_call(archive: &Path, given: &Finished) -> Result<FinishedCall, Failure> {
+    let bootloader = given.bootloader.as_ref().ok_or(CommandError::NoBootloader)?;
+    let archive = read_bounded(archive, "finished run", MOST_ARCHIVE_BYTES)?;
+    let bootloader = read_bounded(bootloader, "bootloader", MOST_INPUT_BYTES)?;
+    let digests = format!("{} {}", ContentHash::of(&bootloader), ContentHash::of(&archive));
+    let commitment = ContentHash::of(digests.as_bytes()).to_string();
+    Ok(FinishedCall { archive, bootloader, commitment })
 }
 
 /// What a run states, by the strictest form that it has.
@@ -131,7 +158,9 @@ pub(crate) fn claim(forms: &EntryForms) -> Result<Claim, Failure> {
 /// What a proof must satisfy before it counts as one.
 pub(crate) fn policy(arguments: &Prove) -> Result<Policy, Failure> {
     let mut policy = Policy::strict(arguments.security.minimum_bits);
-    if arguments.as_built || arguments.private_input.is_some() {
+    if arguments.finished.pie.is_some() {
+        policy.statement = StatementRule::Bootloaded;
+    } else if arguments.as_built || arguments.private_input.is_some() {
         // Without the strict form a proof says less, and the gate will refuse it; but builtins that nothing constrains
         // are no proof of anything, in any form.
         policy.statement = StatementRule::AnyForm;

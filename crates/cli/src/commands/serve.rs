@@ -1,9 +1,11 @@
 //! `ashlar serve`: HTTP API, dashboard and a worker in one process, until it is asked to end.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use ashlar_engine::{Engine, Worker};
+use ashlar_cairo::Bootloader;
+use ashlar_engine::{CompiledProgram, Engine, Worker};
 use ashlar_server::{Collector, RateLimit, Server, ServerSettings};
+use ashlar_stone::{MOST_INPUT_BYTES, read_bounded};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -60,12 +62,20 @@ pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failu
     worked.and(swept)
 }
 
+/// The bootloader of finished runs, without what only people read of it: it is kept with every job.
+fn bootloader(file: Option<&Path>) -> Result<Option<CompiledProgram>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let bytes = read_bounded(file, "bootloader", MOST_INPUT_BYTES)?;
+    Ok(Some(Bootloader::stripped(&bytes)?.into()))
+}
+
 fn settings(arguments: &Serve) -> Result<ServerSettings, Failure> {
     let each_second = arguments.rate_limit;
     Ok(ServerSettings {
         open_on_loopback: arguments.open_on_loopback,
         host_names: arguments.host_names.clone(),
         public_address: arguments.public_address.clone(),
+        bootloader: bootloader(arguments.bootloader.as_deref())?,
         atlantic_webhook: service::webhook_secret(arguments.atlantic_webhook_file.as_ref())?,
         collector: arguments.otlp_endpoint.as_deref().map(Collector::parse).transpose()?,
         rate: RateLimit { each_second, at_once: each_second.saturating_mul(2) },

@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use ashlar_cairo::{
-    Arguments, CairoError, EntryChoice, LayoutChoice, Limits, PositionIndependentExecution, Program,
-    RunOptions, execute_position_independently,
+    Arguments, BootloadedRun, Bootloader, CairoError, EntryChoice, FinishedRun, LayoutChoice, Limits,
+    PositionIndependentExecution, Program, RunOptions, execute_position_independently,
 };
-use ashlar_engine::{Confinement, ProgramTask, Requirements, Submission, Task};
+use ashlar_engine::{Confinement, FinishedRunTask, ProgramTask, Requirements, Submission, Task};
 use ashlar_risk::Proposal;
 use ashlar_stone::{ExternalProver, HashChoice, MemoryLimit, Optimize, Policy, StatementRule, StorageChoice};
 use ashlar_store::{JobId, Lease, LeaseToken, ProofSource, Store};
@@ -42,8 +42,10 @@ pub(crate) async fn run(session: &Session, arguments: WorkOn) -> Result<(), Fail
     };
     let security = security(&submission.requirements, arguments.memory_bytes);
     let mut policy = Policy::strict(security.minimum_bits);
-    if let Task::Program(ProgramTask { as_built: true, .. }) = &submission.task {
-        policy.statement = StatementRule::AnyForm;
+    match &submission.task {
+        Task::Program(ProgramTask { as_built: true, .. }) => policy.statement = StatementRule::AnyForm,
+        Task::FinishedRun(_) => policy.statement = StatementRule::Bootloaded,
+        Task::Program(_) | Task::Allocation(_) => {}
     }
     if source == ProofSource::Atlantic {
         remote::prove_held(session, &store, lease, submission, policy).await?;
@@ -84,6 +86,8 @@ pub(crate) enum Runnable {
     Model(Vec<Proposal>),
     /// A program that somebody sent, and what was asked for with it.
     Program(Vec<u8>, ProgramTask),
+    /// A finished run that somebody sent, and the bootloader's bytes.
+    FinishedRun { archive: Vec<u8>, bootloader: Vec<u8>, task: FinishedRunTask },
 }
 
 impl Runnable {
@@ -92,6 +96,12 @@ impl Runnable {
         Ok(match task {
             Task::Allocation(proposals) => Runnable::Model(proposals),
             Task::Program(task) => Runnable::Program(task.program.read(store.artefacts()).await?, task),
+            Task::FinishedRun(task) => {
+                let artefacts = store.artefacts();
+                let archive = artefacts.read_content(task.archive.sha256, task.archive.size).await?;
+                let bootloader = task.bootloader.read(artefacts).await?;
+                Runnable::FinishedRun { archive, bootloader, task }
+            }
         })
     }
 
@@ -99,6 +109,11 @@ impl Runnable {
     pub(crate) fn into_runner(self) -> Runner {
         match self {
             Runnable::Model(proposals) => allocate::model_run(proposals),
+            Runnable::FinishedRun { archive, bootloader, task } => Box::new(move || {
+                let limits = Limits { steps: task.steps, ..Limits::default() };
+                let layout = task.layout.map_or_else(LayoutChoice::automatic, LayoutChoice::Named);
+                bootloaded(&archive, &bootloader, &layout, &limits)
+            }),
             Runnable::Program(bytes, task) => Box::new(move || {
                 let (program, arguments) = called(&bytes, &task)?;
                 let options = RunOptions {
@@ -121,8 +136,23 @@ impl Runnable {
                 let limits = Limits { steps: task.steps, ..Limits::default() };
                 execute_position_independently(&program, &arguments, &limits, to)?
             }
+            // No backend elsewhere is offered one.
+            Runnable::FinishedRun { .. } => return Err(CairoError::NoMain.into()),
         })
     }
+}
+
+/// Runs a finished run once more, inside a bootloader.
+pub(crate) fn bootloaded(
+    archive: &[u8],
+    bootloader: &[u8],
+    layout: &LayoutChoice,
+    limits: &Limits,
+) -> Result<Prepared, Failure> {
+    let finished = FinishedRun::from_archive(archive, limits).map_err(CairoError::from)?;
+    let BootloadedRun { run, claim, .. } =
+        Bootloader::from_bytes(bootloader)?.run(&finished, layout, limits)?;
+    Ok(Prepared { execution: run.execution, claim })
 }
 
 fn called(bytes: &[u8], task: &ProgramTask) -> Result<(Program, Arguments), Failure> {

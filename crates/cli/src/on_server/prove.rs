@@ -20,6 +20,9 @@ pub(super) async fn run(session: &Session, remote: &Remote, arguments: Prove) ->
     if arguments.private_input.is_some() || arguments.compare || arguments.engine == Engine::External {
         return refused("a server takes programs and chooses who proves: leave out --server");
     }
+    if arguments.finished.pie.is_some() {
+        return refused("a server takes finished runs at its endpoint as Atlantic: leave out --server");
+    }
     if arguments.called.args_file.is_some() {
         return refused("a server takes arguments as text: give them with --args");
     }

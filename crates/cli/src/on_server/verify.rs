@@ -12,8 +12,9 @@ use crate::{
 };
 
 pub(super) async fn run(session: &Session, remote: &Remote, arguments: Verify) -> Result<(), Failure> {
-    if arguments.policy.is_some() {
-        let text = "--policy is for this program's own verifier: leave out --server".to_owned();
+    if arguments.policy.is_some() || arguments.bootloader.is_some() {
+        let text =
+            "--policy and --bootloader are for this program's own verifier: leave out --server".to_owned();
         return Err(CommandError::Usage(text).into());
     }
     let file = read_bounded(&arguments.proof, "proof", MOST_INPUT_BYTES)?;
@@ -26,7 +27,8 @@ pub(super) async fn run(session: &Session, remote: &Remote, arguments: Verify) -
 /// Who would prove a proposal there, and why.
 pub(super) async fn plan(session: &Session, remote: &Remote, arguments: Plan) -> Result<(), Failure> {
     let called = &arguments.called;
-    if called.args.is_some()
+    if arguments.finished.pie.is_some()
+        || called.args.is_some()
         || called.args_file.is_some()
         || called.executable.is_some()
         || called.program.is_dir()

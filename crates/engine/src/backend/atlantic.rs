@@ -7,7 +7,7 @@ use ashlar_field::Felt;
 use ashlar_store::{Lane, ProofSource};
 
 use super::{Backend, Order, Unable, in_child};
-use crate::{Ended, Forecast, Reins, RunSize, Submission};
+use crate::{Ended, Forecast, Reins, RunSize, Submission, Task};
 
 /// Started minutes of a trace that are reckoned with: recorded ones took 41 to 96 seconds.
 const TRACE_MINUTES: u64 = 2;
@@ -72,7 +72,12 @@ impl Backend for Atlantic {
         ProofSource::Atlantic
     }
 
-    fn forecast(&self, _: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+    fn forecast(&self, submission: &Submission, size: &RunSize) -> Result<Forecast, Unable> {
+        if matches!(submission.task, Task::FinishedRun(_)) {
+            // What it states could not be computed here but by running it, which is all that is left to do.
+            let reason = "a finished run is proven here, inside the bootloader of this house".to_owned();
+            return Err(Unable::Unsuited { reason });
+        }
         let Some(terms) = &self.terms else {
             let missing = "no managed service is set up: section atlantic of ashlar.toml".to_owned();
             return Err(Unable::NotConfigured { missing });
@@ -107,7 +112,7 @@ impl Backend for Atlantic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Circumstances, ProgramTask, Requirements, Task};
+    use crate::{Circumstances, ProgramTask, Requirements};
 
     fn forecast(terms: Option<AtlanticTerms>, steps: u64) -> Result<Forecast, Unable> {
         let task =

@@ -43,7 +43,7 @@ pub(super) async fn file(mut call: Call) -> Answer {
 pub fn verification(verified: &Verified, proof_bytes: u64) -> Value {
     let claim = verified.claim();
     let output: Option<Vec<String>> = claim.map(|claim| claim.output.0.iter().map(Felt::to_string).collect());
-    json!({
+    let mut said = json!({
         "valid": true,
         "program_hash": claim.map(|claim| PaddedFelt(claim.program.hash().0)),
         "fact_hash": claim.map(|claim| PaddedFelt(claim.fact_hash().0)),
@@ -56,5 +56,11 @@ pub fn verification(verified: &Verified, proof_bytes: u64) -> Value {
         "proven_bits": verified.security.proven_bits,
         "collision_bits": verified.security.collision_bits,
         "proof_bytes": proof_bytes,
-    })
+    });
+    if let (Some(task), Value::Object(said)) = (verified.task(), &mut said) {
+        let output: Vec<String> = task.output.iter().map(Felt::to_string).collect();
+        let task = json!({ "program_hash": PaddedFelt(task.program_hash), "output": output });
+        said.insert("task".to_owned(), task);
+    }
+    said
 }

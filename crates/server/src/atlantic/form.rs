@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ashlar_atlantic::{
     Attachment, CairoVersion, CairoVm, ErrorCode, Form, Goal, JobSize, Layout, Network, SharpProver, TEXT,
 };
-use ashlar_engine::ProgramTask;
+use ashlar_engine::{CompiledProgram, FinishedRunTask, ProgramTask, Task};
 use ashlar_store::StoredContent;
 use serde_json::{Map, Value, json};
 
@@ -24,15 +24,23 @@ const ARCHIVE: &[u8; BEGINNING] = b"PK\x03\x04";
 /// The most steps that the engine takes.
 const MOST_STEPS: u64 = 1 << 24;
 
+/// What is to be proven, as the form names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Program,
+    FinishedRun,
+}
+
 /// A form that can be served.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// The program, which is on the disk without a name as yet.
-    pub(super) program: Option<Upload>,
+    source: Source,
+    /// The program or the finished run, which is on the disk without a name as yet.
+    pub(super) upload: Option<Upload>,
     arguments: Option<String>,
     layout: Option<String>,
     /// The most that the declared size has.
-    steps: u64,
+    pub(super) steps: u64,
     /// The sender's deduplication id.
     pub(super) dedup_id: Option<String>,
     /// The form's fields, for the answers about it.
@@ -40,37 +48,71 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// The run of the program, once that has a name.
-    pub(super) fn run_of(&self, program: StoredContent) -> ProgramTask {
+    /// What the engine is to prove of so many steps, once the file has a name; a finished run inside this bootloader.
+    ///
+    /// # Errors
+    /// Without a bootloader finished runs are refused.
+    pub(super) fn task(
+        &self,
+        content: StoredContent,
+        bootloader: Option<&CompiledProgram>,
+        steps: u64,
+    ) -> Result<Task, AtlanticRefusal> {
         let (arguments, layout) = (self.arguments.clone(), self.layout.clone());
-        ProgramTask { program: program.into(), arguments, layout, as_built: false, steps: self.steps }
+        Ok(match self.source {
+            Source::Program => Task::Program(ProgramTask {
+                program: content.into(),
+                arguments,
+                layout,
+                as_built: false,
+                steps,
+            }),
+            Source::FinishedRun => {
+                let bootloader = bootloader.ok_or_else(no_bootloader)?.clone();
+                Task::FinishedRun(FinishedRunTask { archive: content, bootloader, layout, steps })
+            }
+        })
     }
 }
 
-/// What of a file is kept. Of an archive only its beginning is: it is refused, so that there is nothing to unpack.
-pub(super) fn keep(name: &str, most_program_bytes: usize) -> Option<Keep> {
+fn no_bootloader() -> AtlanticRefusal {
+    AtlanticRefusal::unsupported(
+        "pieFile",
+        "finished runs are proven inside a bootloader, and this server was given none (ashlar serve --bootloader \
+         FILE): send the program as programFile",
+    )
+}
+
+/// What of a file is kept. An archive is never unpacked here: without a bootloader only its beginning is looked at, and
+/// with one it is opened by the process that proves it.
+pub(super) fn keep(name: &str, most_program_bytes: usize, has_bootloader: bool) -> Option<Keep> {
     match name {
         "programFile" => Some(Keep::Stored(most_program_bytes)),
         "inputFile" => Some(Keep::Whole(LONGEST_INPUT)),
+        "pieFile" if has_bootloader => Some(Keep::Stored(most_program_bytes)),
         "pieFile" => Some(Keep::Beginning),
         _ => None,
     }
 }
 
 /// Checks a form by the service's rules, then by what can be done here.
-pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
+pub(super) fn read(mut parts: Parts, has_bootloader: bool) -> Result<Asked, AtlanticRefusal> {
     let form = typed(&parts)?;
     form.check()?;
     if parts.files.get("pieFile").is_some_and(|file| !file.bytes.starts_with(ARCHIVE)) {
         let detail = "pieFile: expected a ZIP archive, got another file";
         return Err(AtlanticRefusal::form(ErrorCode::PieFileShouldBeZip, detail));
     }
-    refuse_unsupported(&form)?;
+    refuse_unsupported(&form, has_bootloader)?;
     if form.program_hash.is_some() {
         let detail = "programHash: programs are not kept for later queries here: send programFile";
         return Err(AtlanticRefusal::form(ErrorCode::ProgramNotFound, detail));
     }
-    let program = parts.files.remove("programFile").and_then(|file| file.upload);
+    let (source, field) = match form.pie_file {
+        Some(_) => (Source::FinishedRun, "pieFile"),
+        None => (Source::Program, "programFile"),
+    };
+    let upload = parts.files.remove(field).and_then(|file| file.upload);
     let arguments = arguments(parts.files.remove("inputFile"))?;
     let layout = form
         .layout
@@ -78,7 +120,8 @@ pub(super) fn read(mut parts: Parts) -> Result<Asked, AtlanticRefusal> {
         .filter(|layout| **layout != Layout::Auto)
         .map(|layout| layout.as_str().to_owned());
     let steps = most_steps(form.declared_job_size.as_ref());
-    Ok(Asked { program, arguments, layout, steps, dedup_id: form.dedup_id.clone(), note: note(&form) })
+    let (dedup_id, note) = (form.dedup_id.clone(), note(&form));
+    Ok(Asked { source, upload, arguments, layout, steps, dedup_id, note })
 }
 
 /// The fields as types, with the media types of the files.
@@ -138,13 +181,10 @@ fn attachment(name: &str, files: &BTreeMap<String, File>) -> Result<Option<Attac
 }
 
 /// What the service offers and this server does not.
-fn refuse_unsupported(form: &Form) -> Result<(), AtlanticRefusal> {
+fn refuse_unsupported(form: &Form, has_bootloader: bool) -> Result<(), AtlanticRefusal> {
     let refused = |field: &str, detail: &str| Err(AtlanticRefusal::unsupported(field, detail));
-    if form.pie_file.is_some() {
-        return refused(
-            "pieFile",
-            "finished runs are not taken here, and archives are not opened: send the program as programFile",
-        );
+    if form.pie_file.is_some() && !has_bootloader {
+        return Err(no_bootloader());
     }
     if form.input_file.as_ref().is_some_and(|input| input.media_type() != TEXT) {
         return refused(
@@ -237,15 +277,43 @@ mod tests {
             ("result", "PROOF_GENERATION"),
             ("network", "TESTNET"),
         ];
-        let asked = read(parts(&fields, &[PROGRAM, ("inputFile", "text/plain", b"[1 2]")])).unwrap();
+        let files = [PROGRAM, ("inputFile", "text/plain", &b"[1 2]"[..])];
+        let asked = read(parts(&fields, &files), false).unwrap();
         let content = StoredContent { sha256: ContentHash::of(PROGRAM.2), size: PROGRAM.2.len() as u64 };
-        let task = asked.run_of(content);
+        let Task::Program(task) = asked.task(content, None, asked.steps).unwrap() else {
+            panic!("{asked:?}")
+        };
         assert_eq!((task.steps, task.layout.as_deref()), (13_000_000, Some("recursive")));
         assert_eq!((task.arguments.as_deref(), asked.dedup_id.as_deref()), (Some("[1 2]"), Some("d-1")));
         assert_eq!((task.program.sha256(), task.program.size()), (content.sha256, content.size));
         assert_eq!((&asked.note["externalId"], &asked.note["network"]), (&json!("label"), &json!("TESTNET")));
-        let automatic = read(parts(&[("declaredJobSize", "L"), ("layout", "auto")], &[PROGRAM])).unwrap();
+        let fields = [("declaredJobSize", "L"), ("layout", "auto")];
+        let automatic = read(parts(&fields, &[PROGRAM]), false).unwrap();
         assert_eq!((automatic.steps, automatic.layout), (MOST_STEPS, None));
+    }
+
+    #[test]
+    fn a_finished_run_is_a_task_where_there_is_a_bootloader() {
+        let fields = [("declaredJobSize", "S"), ("layout", "starknet"), ("result", "PROOF_GENERATION")];
+        let zip = ("pieFile", "application/zip", &b"PK\x03\x04 and more"[..]);
+        let content = StoredContent { sha256: ContentHash::of(zip.2), size: zip.2.len() as u64 };
+        let bootloader = CompiledProgram::Bytes(b"a bootloader".to_vec());
+        let asked = read(parts(&fields, &[zip]), true).unwrap();
+        let task = asked.task(content, Some(&bootloader), 1 << 20).unwrap();
+        let Task::FinishedRun(task) = task else { panic!("{task:?}") };
+        assert_eq!((task.archive.sha256, task.steps), (content.sha256, 1 << 20));
+        assert_eq!(task.bootloader.sha256(), ContentHash::of(b"a bootloader"));
+        assert_eq!((asked.steps, task.layout.as_deref()), (13_000_000, Some("starknet")));
+
+        for refused in [
+            read(parts(&fields, &[zip]), false).unwrap_err(),
+            asked.task(content, None, asked.steps).unwrap_err(),
+        ] {
+            assert_eq!(refused.code, ErrorCode::ZodInvalidBodyString);
+            assert!(refused.detail.contains("--bootloader"), "{refused}");
+        }
+        assert_eq!(keep("pieFile", 100, true), Some(Keep::Stored(100)));
+        assert_eq!(keep("pieFile", 100, false), Some(Keep::Beginning));
     }
 
     #[test]
@@ -277,7 +345,10 @@ mod tests {
                 ErrorCode::InputNotForCairo0Rust,
             ),
         ] {
-            assert_eq!(read(parts(&fields, &files)).unwrap_err().code, code, "{fields:?}");
+            for has_bootloader in [false, true] {
+                let refused = read(parts(&fields, &files), has_bootloader).unwrap_err();
+                assert_eq!(refused.code, code, "{fields:?}");
+            }
         }
     }
 
@@ -296,7 +367,7 @@ mod tests {
             (vec![], vec![PROGRAM, ("inputFile", "application/json", &b"{}"[..])]),
         ] {
             let fields: Vec<_> = std::iter::once(size).chain(more).collect();
-            let refusal = read(parts(&fields, &files)).unwrap_err();
+            let refusal = read(parts(&fields, &files), false).unwrap_err();
             assert_eq!(refusal.code, ErrorCode::ZodInvalidBodyString, "{fields:?}: {refusal}");
         }
     }

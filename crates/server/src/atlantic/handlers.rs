@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ashlar_engine::{Circumstances, Requirements, Submission, Submitted, Task};
+use ashlar_engine::{Circumstances, Requirements, Submission, Submitted};
 use ashlar_store::{
     ArtefactKind, ContentHash, Job, JobEvent, JobFilter, KeyReach, KeyScope, ProofStatus, Purpose,
+    StoredContent,
 };
 use axum::{
     body::Body,
@@ -50,18 +51,22 @@ pub(super) async fn submit(mut call: Call) -> Answer {
     let most = MOST_ARCHIVE.max(most_program as u64) + BESIDES;
     let time = call.app.settings.body_time;
     let (app, body) = (Arc::clone(&call.app), call.take_body());
+    let bootloader = app.settings.bootloader.as_ref();
     let room = multipart::Room { memory: &app.bodies, artefacts: app.store().artefacts() };
-    let reading = multipart::read(body, &boundary, most, room, |name| form::keep(name, most_program));
+    let reading = multipart::read(body, &boundary, most, room, |name| {
+        form::keep(name, most_program, bootloader.is_some())
+    });
     let mut parts = tokio::time::timeout(time, reading).await.map_err(|_| call.too_slow())??;
     let _share = parts.share.take();
-    let mut asked = form::read(parts)?;
-    let program = asked.program.take().ok_or_else(|| {
-        AtlanticRefusal::form(ashlar_atlantic::ErrorCode::SourceIsRequired, "programFile: expected a file")
+    let mut asked = form::read(parts, bootloader.is_some())?;
+    let upload = asked.upload.take().ok_or_else(|| {
+        let detail = "programFile or pieFile: expected a file";
+        AtlanticRefusal::form(ashlar_atlantic::ErrorCode::SourceIsRequired, detail)
     })?;
     // Of a form that is refused nothing stays.
-    let task = asked.run_of(program.finish().await?);
+    let content = upload.finish().await?;
+    let submission = fitting(&call, &asked, content).await?;
     let form::Asked { dedup_id, note, .. } = asked;
-    let submission = fitting(&call, task).await?;
     let key = dedup_id.map(|id| submission_key(&call, &id));
     let submitted = call.app.engine.submit_with_note(&submission, key.as_deref(), (query::NOTE, note)).await;
     let submitted = match submitted {
@@ -77,19 +82,19 @@ pub(super) async fn submit(mut call: Call) -> Answer {
 
 /// The run with as many steps as the declared size has and somebody here can prove: a size is a bound, not a prediction,
 /// and most runs take far fewer.
-async fn fitting(call: &Call, task: ashlar_engine::ProgramTask) -> Result<Submission, Refused> {
-    let mut task = task;
+async fn fitting(call: &Call, asked: &form::Asked, content: StoredContent) -> Result<Submission, Refused> {
+    let mut steps = asked.steps;
     loop {
         let submission = Submission {
-            task: Task::Program(task.clone()),
+            task: asked.task(content, call.app.settings.bootloader.as_ref(), steps)?,
             requirements: Requirements::default(),
             circumstances: Circumstances::default(),
         };
         let routing = call.app.engine.plan(&submission).await.map_err(of_engine)?;
-        if routing.chosen.is_some() || task.steps <= LEAST_STEPS {
+        if routing.chosen.is_some() || steps <= LEAST_STEPS {
             return Ok(submission);
         }
-        task.steps = (task.steps.next_power_of_two() / 2).max(LEAST_STEPS);
+        steps = (steps.next_power_of_two() / 2).max(LEAST_STEPS);
     }
 }
 

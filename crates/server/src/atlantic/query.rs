@@ -4,7 +4,9 @@ use ashlar_atlantic::{
     Chain, Goal, JobRecord, JobSize, JobStatus, JobsAnswer, Layout, Query, QueryId, QueryStatus, SharpProver,
     Step,
 };
-use ashlar_store::{Job, JobEvent, JobId, Moment, ProofStatus};
+use ashlar_cpu_air::statement::{Output, Task};
+use ashlar_field::Felt;
+use ashlar_store::{Job, JobEvent, JobId, Moment, PaddedFelt, ProofStatus};
 use serde_json::{Value, json};
 
 use super::form::size_of;
@@ -108,13 +110,25 @@ pub(super) fn jobs(job: &Job, events: &[JobEvent]) -> JobsAnswer {
     JobsAnswer { jobs: records.into_iter().flatten().collect(), steps: Some(STEPS.to_vec()) }
 }
 
-/// The file `metadata.json` of a query that is done: the program as the verifier contract hashes it, without a
-/// bootloader.
+/// The file `metadata.json` of a query that is done: the program as the verifier contract hashes it. Of a finished run
+/// that is the bootloader, and the program of the run is its child, by the hash that the bootloader puts out.
 pub(super) fn metadata(job: &Job) -> Value {
-    json!({
+    let mut metadata = json!({
         "program_hash": job.program_hash,
         "output": job.output,
         "integrity_fact_hash": job.fact_hash,
         "execution_resources": { "n_steps": job.n_steps },
-    })
+    });
+    if let (Some(task), Value::Object(fields)) = (task_of(job), &mut metadata) {
+        fields.insert("child_program_hash".to_owned(), json!(PaddedFelt(task.program_hash)));
+    }
+    metadata
+}
+
+/// What a bootloader ran, of a job whose request was a finished run.
+fn task_of(job: &Job) -> Option<Task> {
+    job.request.as_ref().filter(|request| request["kind"] == "finished_run")?;
+    let words = job.output.as_ref()?.as_array()?.iter();
+    let words: Option<Vec<Felt>> = words.map(|word| word.as_str()?.parse().ok()).collect();
+    Task::of_output(&Output(words?)).ok()
 }

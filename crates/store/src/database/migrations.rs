@@ -24,6 +24,7 @@ const SQLITE: &[Written] = &[
     (11, "gate visits", include_str!("../../migrations/sqlite/0011_gate_visits.sql")),
     (20, "identity", include_str!("../../migrations/sqlite/0020_identity.sql")),
     (21, "hints", include_str!("../../migrations/sqlite/0021_hints.sql")),
+    (22, "finished runs", include_str!("../../migrations/sqlite/0022_finished_runs.sql")),
 ];
 
 #[cfg(any(feature = "postgres", test))]
@@ -33,6 +34,7 @@ const POSTGRES: &[Written] = &[
     (11, "gate visits", include_str!("../../migrations/postgres/0011_gate_visits.sql")),
     (20, "identity", include_str!("../../migrations/postgres/0020_identity.sql")),
     (21, "hints", include_str!("../../migrations/postgres/0021_hints.sql")),
+    (22, "finished runs", include_str!("../../migrations/postgres/0022_finished_runs.sql")),
 ];
 
 fn migrator(written: &[Written]) -> Migrator {
