@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::support::{folder, proposals, seconds, submission};
 use ashlar_engine::{
-    AtlanticTerms, Circumstances, CompiledProgram, Engine, EngineError, Environment, ManualClock,
-    ProgramTask, RouterPolicy, RunSize, Settings, Submission, Task, Unable, Verdict, Worker, WorkerSettings,
+    AtlanticTerms, Circumstances, CompiledProgram, Engine, EngineError, Environment, FinishedRunTask,
+    ManualClock, ProgramTask, RouterPolicy, RunSize, Settings, Submission, Task, Unable, Verdict, Worker,
+    WorkerSettings,
 };
 use ashlar_fault::{Code, Fault as _};
 use ashlar_risk::{Proposal, run_model};
@@ -315,6 +316,60 @@ async fn inputs_of_jobs_are_no_orphans_and_a_changed_one_is_found() {
     assert_eq!(program.read(store.artefacts()).await.unwrap_err().code().to_string(), "ASH-4011");
     engine.cancel(job).await.unwrap();
     assert!(engine.retry(job).await.is_err(), "what cannot be run is not put into the queue again");
+}
+
+#[tokio::test]
+async fn a_finished_run_is_a_job_of_two_files_that_only_this_house_proves() {
+    let terms = AtlanticTerms::usual().unwrap();
+    let house = house(Settings { atlantic: Some(terms), ..settings() }).await;
+    let engine = &house.engine;
+    let artefacts = engine.store().artefacts();
+    let (archive, bootloader) = (b"PK an archive".to_vec(), b"{\"a\": \"bootloader\"}".to_vec());
+    let stored = artefacts.receive().take(&archive).await.unwrap().finish().await.unwrap();
+    let asked = |steps, backend| {
+        let task = FinishedRunTask {
+            archive: stored,
+            bootloader: bootloader.clone().into(),
+            layout: Some("starknet".to_owned()),
+            steps,
+        };
+        let circumstances = Circumstances { backend, ..Circumstances::default() };
+        Submission { task: Task::FinishedRun(task), circumstances, ..submission(1) }
+    };
+    let submitted = engine.submit(&asked(4096, None), Some("key")).await.unwrap();
+    assert!(engine.submit(&asked(4096, None), Some("key")).await.unwrap().existing);
+    let routing = submitted.routing.unwrap();
+    assert_eq!(routing.chosen.unwrap().backend, ProofSource::StoneLocal);
+    let job = submitted.job;
+    let inputs = engine.store().inputs_of(job).await.unwrap();
+    let roles: Vec<_> = inputs.iter().map(|input| (input.role.as_str(), input.sha256)).collect();
+    assert_eq!(
+        roles,
+        [("finished_run", ContentHash::of(&archive)), ("program", ContentHash::of(&bootloader))]
+    );
+    let read = engine.submission_of(job).await.unwrap();
+    assert_eq!(read.digest(), asked(4096, None).digest());
+    assert_eq!(
+        RunSize::of(&read),
+        RunSize { layout: "starknet".to_owned(), n_steps: 4096, page_cells: 4096 }
+    );
+    let Task::FinishedRun(task) = read.task else { panic!("no finished run") };
+    assert_eq!(task.bootloader.read(artefacts).await.unwrap(), bootloader);
+    assert!(engine.store().allocations_of(job).await.unwrap().is_empty(), "no gate opens for it");
+
+    // The managed service is not offered it, even by name; nor are nonsense and an archive that is not there.
+    let plan = engine.plan(&asked(4096, Some(ProofSource::Atlantic))).await.unwrap();
+    assert!(plan.chosen.is_none() && plan.reason.contains("bootloader of this house"), "{plan:?}");
+    for steps in [0, (1 << 24) + 1] {
+        let refused = engine.submit(&asked(steps, None), None).await.unwrap_err();
+        assert_eq!(refused.code().to_string(), "ASH-8204", "{refused}");
+    }
+    engine.cancel(job).await.unwrap();
+    let again = engine.retry(job).await.unwrap().job;
+    assert_eq!(engine.submission_of(again).await.unwrap().digest(), asked(4096, None).digest());
+    engine.cancel(again).await.unwrap();
+    std::fs::write(artefacts.path(stored.sha256), b"PK another").unwrap();
+    assert!(engine.retry(again).await.is_err(), "what cannot be run is not put into the queue again");
 }
 
 #[test]

@@ -74,8 +74,8 @@ async fn begin(served: &Served) -> ashlar_store::Lease {
     lease
 }
 
-async fn finish(served: &Served, lease: &ashlar_store::Lease, proof: &[u8]) {
-    let verified = VerifiedProof {
+fn verified() -> VerifiedProof {
+    VerifiedProof {
         program_hash: Felt::from_u64(7),
         output: vec![Felt::from_u64(1), Felt::from_u64(2)],
         fact_hash: Felt::from_u64(42),
@@ -87,10 +87,13 @@ async fn finish(served: &Served, lease: &ashlar_store::Lease, proof: &[u8]) {
         proven_bits: 50,
         trace_size: 1,
         stages: vec![("run".to_owned(), 1)],
-    };
+    }
+}
+
+async fn finish(served: &Served, lease: &ashlar_store::Lease, proof: &[u8]) {
     let store = served.store();
     store.advance_held(lease, ProofStatus::Verifying, Moment::now()).await.unwrap();
-    store.conclude_held(lease, &verified, proof, None, Moment::now()).await.unwrap();
+    store.conclude_held(lease, &verified(), proof, None, Moment::now()).await.unwrap();
 }
 
 #[tokio::test]
@@ -207,6 +210,52 @@ async fn refusals_are_of_the_class_that_the_service_s_are() {
     let refused = with_client(&served, Some(&key), move |client| client.show(&nobody)).await;
     assert_eq!(class(refused.unwrap_err()), Class::NotFound);
     assert_eq!(served.get_with("/atlantic-queries", &[("api-key", &key)]).await.json()["total"], 0);
+}
+
+#[tokio::test]
+async fn a_finished_run_is_taken_where_there_is_a_bootloader_and_its_answers_name_both_programs() {
+    let served =
+        served_open(|settings| settings.bootloader = Some(b"{\"a\": \"bootloader\"}".to_vec().into()));
+    let served = served.await;
+    let archive = [b"PK\x03\x04".as_slice(), &[7; 100_000]].concat();
+    let pie = |nonce: u64, bytes: &[u8]| Form {
+        pie_file: Some(Attachment::from_bytes(bytes.to_vec(), "../../etc/pie.cairo0.zip", ZIP).unwrap()),
+        program_file: None,
+        input_file: None,
+        cairo_version: None,
+        ..form(nonce)
+    };
+    let sent = pie(1, &archive);
+    let receipt = with_client(&served, None, move |client| client.submit(&sent, 0).unwrap()).await;
+    let job = job(receipt.query.as_str());
+    let inputs = served.store().inputs_of(job).await.unwrap();
+    let roles: Vec<_> = inputs.iter().map(|input| (input.role.as_str(), input.size)).collect();
+    assert_eq!(roles, [("finished_run", archive.len() as u64), ("program", 19)]);
+    assert_eq!(served.store().job(job).await.unwrap().request.unwrap()["kind"], "finished_run");
+
+    // The output of a bootloader that ran one task.
+    let lease = begin(&served).await;
+    let verified = VerifiedProof {
+        program_hash: Felt::from_u64(7),
+        output: [1, 4, 99, 5, 6].map(Felt::from_u64).to_vec(),
+        fact_hash: Felt::from_u64(42),
+        ..verified()
+    };
+    served.store().advance_held(&lease, ProofStatus::Verifying, Moment::now()).await.unwrap();
+    served.store().conclude_held(&lease, &verified, b"{}", None, Moment::now()).await.unwrap();
+    let metadata = with_client(&served, None, move |client| {
+        let look = client.show(&receipt.query).unwrap();
+        assert_eq!(look.answer.atlantic_query.status, QueryStatus::Done);
+        client.metadata(&client.artefact(&look.answer, "metadata.json").unwrap()).unwrap()
+    });
+    let metadata = metadata.await;
+    let felt = |text: &Option<String>| text.as_deref().unwrap().parse::<Felt>().unwrap();
+    assert_eq!(felt(&metadata.program_hash), Felt::from_u64(7));
+    assert_eq!(felt(&metadata.child_program_hash), Felt::from_u64(99));
+    assert_eq!(metadata.output.unwrap().len(), 5);
+
+    let none = with_client(&served, None, move |client| client.submit(&pie(2, b"no archive"), 0)).await;
+    assert!(none.is_err());
 }
 
 /// An archive whose one entry claims to unpack to far more than any memory has.
