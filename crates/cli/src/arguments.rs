@@ -1,5 +1,7 @@
 //! The command line, defined once: flags, environment variables, and the keys of `ashlar.toml` all come from here.
 
+mod called;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use ashlar_stone::{HashChoice, MEMORY_LIMIT_VARIABLE, MemoryLimit, Optimize, StorageChoice};
@@ -7,6 +9,8 @@ use ashlar_store::{BucketAddress, BucketKeys, BucketSettings, Database, Error, S
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use called::{Called, Finished};
 
 /// Proves Cairo programs, and executes allocations only when their proof is verified.
 #[derive(Debug, Parser)]
@@ -291,34 +295,6 @@ pub(crate) struct Allocate {
 pub(crate) enum Execute {
     DryRun,
     Webhook,
-}
-
-/// A program and what it is called with.
-#[derive(Clone, Debug, Args, Serialize, Deserialize)]
-pub(crate) struct Called {
-    /// A compiled program (*.executable.json, Cairo 0 JSON) or a folder with a Scarb package
-    #[arg(default_value = ".")]
-    pub(crate) program: PathBuf,
-    /// The arguments as text, such as "1 0x2 [3 4 5]"
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(crate) args: Option<String>,
-    /// The arguments as a JSON file
-    #[arg(long, value_name = "FILE", conflicts_with = "args")]
-    pub(crate) args_file: Option<PathBuf>,
-    /// Which executable of a Scarb package
-    #[arg(long, value_name = "NAME")]
-    pub(crate) executable: Option<String>,
-}
-
-/// A run that was made elsewhere, and the bootloader that runs it once more.
-#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
-pub(crate) struct Finished {
-    /// A finished run (Cairo PIE) instead of a program
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "args", "args_file", "executable"])]
-    pub(crate) pie: Option<PathBuf>,
-    /// The compiled simple bootloader that runs it once more (Cairo 0 JSON)
-    #[arg(long, env = "ASHLAR_BOOTLOADER", hide_env = true, value_name = "FILE")]
-    pub(crate) bootloader: Option<PathBuf>,
 }
 
 /// Who makes a proof: this program, or the one at `STONE_BINARY_PATH`, such as the C++ `cpu_air_prover`.

@@ -110,7 +110,7 @@ pub(crate) fn blame(code: Code, exit_status: u8) -> FailureKind {
         // The packages' tool is missing, or a file cannot be read.
         (2015..=2018, _) => FailureKind::Configuration,
         // The program itself, and its limits: it would go no better elsewhere.
-        (2000..=2099 | 2101..=2103, _) => FailureKind::Program,
+        (2000..=2099 | 2101..=2103 | 2105, _) => FailureKind::Program,
         (_, 2) => FailureKind::Input,
         (_, 3) => FailureKind::Configuration,
         (_, 4) => FailureKind::Capacity,
@@ -141,6 +141,8 @@ mod tests {
         for (code, status, kind) in [
             (2011, 1, FailureKind::Program),
             (2101, 4, FailureKind::Program),
+            (2024, 1, FailureKind::Program),
+            (2105, 4, FailureKind::Program),
             (2016, 1, FailureKind::Configuration),
             (2104, 4, FailureKind::Capacity),
             (3004, 2, FailureKind::Input),
