@@ -17,6 +17,7 @@ use ashlar_cairo::{
     Bootloader, CairoError, FinishedRun, FinishedRunError, LayoutChoice, Limits, PROVABLE_LAYOUTS,
 };
 use ashlar_cpu_air::{layout, statement};
+use ashlar_field::Felt;
 use ashlar_risk::{execute_model, parse_proposals};
 use ashlar_store::{Evidence, GatePolicy, Moment, examine};
 use serde_json::{Value, json};
@@ -25,10 +26,12 @@ use zip::{ZipArchive, ZipWriter, write::FileOptions};
 use crate::support::{Served, example, files, jobs, json, run, status, stderr, stdout};
 
 /// The program hash of the simple bootloader of `cairo-program-runner-lib` 1.3.1.
-const BOOTLOADER: &str = "0x0";
+const BOOTLOADER: &str = "0x0164bade0edcec66dae24b4b3fe211b559c04b1f780060f4a8cf04bb9526c1f2";
 
-/// What the finished run of others puts out, and the hash of its program, as StarkWare's own library has them.
-const TASK: (&str, [&str; 2]) = ("0x0", ["0x0", "0x0"]);
+/// The hash of the program of the finished run of others, as the bootloader's own instructions compute it, and what it puts
+/// out.
+const TASK: (&str, [&str; 2]) =
+    ("0x00931813b5c14b9b8b8d9f44bc542445105de0c7e1c7a5a83b7e40ca0b096975", ["0x1", "0x59"]);
 
 /// Bootloader and finished run, as files.
 fn given() -> Option<(PathBuf, PathBuf)> {
@@ -131,7 +134,7 @@ fn in_every_layout_that_holds_it_the_run_has_the_form_and_states_the_task() {
         // One word of the frame, the output or a pointer changed, and it is no such statement any more.
         for cell in (0..public.public_memory.len()).rev().take(40) {
             let mut changed = public.clone();
-            changed.public_memory[cell].value += ashlar_field::Felt::ONE;
+            changed.public_memory[cell].value += Felt::ONE;
             let said = statement::bootloaded(&changed, air);
             assert!(said.is_err() || said.unwrap().1 != *finished.task(), "{}: cell {cell}", planned.layout);
         }
@@ -240,11 +243,9 @@ fn a_client_of_the_service_submits_a_finished_run_and_gets_its_proof() {
     let metadata = client.metadata(&client.artefact(&answer, "metadata.json").unwrap()).unwrap();
     assert_eq!(metadata.program_hash.as_deref(), Some(BOOTLOADER));
     assert_eq!(metadata.child_program_hash.as_deref(), Some(TASK.0));
-    let words = metadata.output.unwrap();
-    assert_eq!(
-        (words.len(), &words[0], &words[1], &words[2]),
-        (5, &"0x1".into(), &"0x4".into(), &TASK.0.into())
-    );
+    let words: Vec<Felt> = metadata.output.unwrap().iter().map(|word| word.parse().unwrap()).collect();
+    let expected = ["0x1", "0x4", TASK.0, TASK.1[0], TASK.1[1]].map(|word| word.parse().unwrap());
+    assert_eq!(words, expected);
     let to = folder.path().join("proof.json");
     client.download(&client.artefact(&answer, "proof.json").unwrap(), &to).unwrap();
     let verified = run(folder.path(), &["verify", "proof.json", "--json", "--bootloader", BOOTLOADER]);

@@ -57,6 +57,8 @@ pub(crate) enum Step {
     LoadProgram,
     /// The task's memory is put in place; what it returns to is known.
     LoadMemory,
+    /// The scope of the task's own hints ends.
+    Leave,
     /// The builtin pointers that the task returns are put beside those that it does not use.
     ReturnBuiltins,
     /// A scope with the number of builtins to be selected.
@@ -77,6 +79,7 @@ const KNOWN: &[(&str, Step)] = &[
     ("LOAD_PROGRAM_SEGMENT", Step::LoadProgram),
     ("assert ids.program_address == program_address", Step::Nothing),
     ("load_cairo_pie(", Step::LoadMemory),
+    ("# Note that bootloader_input will only be available in the next hint.", Step::Leave),
     ("write_return_builtins(", Step::ReturnBuiltins),
     ("get_task_fact_topology(", Step::Nothing),
     ("configure_fact_topologies(", Step::Nothing),
@@ -143,6 +146,7 @@ impl Surroundings<'_> {
             Step::HashFunction => Ok(insert_value_into_ap(self.vm, Felt252::ZERO)?),
             Step::LoadProgram => self.load_program(),
             Step::LoadMemory => self.load_memory(),
+            Step::Leave => self.scopes.exit_scope().map_err(HintError::from).map_err(Refusal::Hint),
             Step::ReturnBuiltins => self.return_builtins(),
             Step::EnterSelection => {
                 let name = SELECTED;
@@ -214,6 +218,8 @@ impl Surroundings<'_> {
             };
             self.write(to, value)?;
         }
+        // Hints of the task would have a scope; the hint after the task leaves it.
+        self.scopes.enter_scope(HashMap::new());
         Ok(())
     }
 
