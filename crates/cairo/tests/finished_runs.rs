@@ -1,4 +1,5 @@
 //! Finished runs of somebody else's: what is read of an archive, and what is refused before anything runs.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
