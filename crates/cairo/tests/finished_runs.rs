@@ -183,7 +183,7 @@ fn files_that_cannot_be_read_are_named() {
     }
     let too_large = |bytes: &mut Vec<u8>| bytes[CELL - 1] = 0x7f;
     for changed in [
-        with_memory(&files, |bytes| drop(bytes.pop())),
+        with_memory(&files, |bytes| bytes.truncate(bytes.len() - 1)),
         with_memory(&files, |bytes| bytes.truncate(CELL + 1)),
         // Twice the same cell, an address without its mark, a number above the prime, an address that is too long.
         with_memory(&files, |bytes| bytes.extend_from_within(..CELL)),
