@@ -24,21 +24,6 @@ use crate::{
     run::{self, Machine},
 };
 
-/// The builtins of a bootloader, in its order: [`BOOTLOADER_BUILTINS`].
-const BUILTINS: [BuiltinName; 11] = [
-    BuiltinName::output,
-    BuiltinName::pedersen,
-    BuiltinName::range_check,
-    BuiltinName::ecdsa,
-    BuiltinName::bitwise,
-    BuiltinName::ec_op,
-    BuiltinName::keccak,
-    BuiltinName::poseidon,
-    BuiltinName::range_check96,
-    BuiltinName::add_mod,
-    BuiltinName::mul_mod,
-];
-
 /// What a bootloader uses for its own ends: it puts out, hashes the program, and compares pointers.
 const OWN: [BuiltinName; 3] = [BuiltinName::output, BuiltinName::pedersen, BuiltinName::range_check];
 
@@ -86,7 +71,8 @@ impl Bootloader {
     pub fn from_bytes(bytes: &[u8]) -> Result<Bootloader, CairoError> {
         let program = Program::from_bytes(bytes)?;
         let not = |detail: String| Err(FinishedRunError::NotABootloader { detail }.into());
-        if program.kind != ProgramKind::Cairo0 || program.builtins != BUILTINS {
+        let declares = program.builtins.iter().map(|builtin| builtin.to_str()).eq(BOOTLOADER_BUILTINS);
+        if program.kind != ProgramKind::Cairo0 || !declares {
             return not(format!("it does not declare the builtins {}", BOOTLOADER_BUILTINS.join(", ")));
         }
         let label = |name: &str| program.identifiers.get(name).and_then(|label| label.pc);
@@ -184,10 +170,11 @@ impl Bootloader {
     /// The builtins that a layout must have.
     fn needed(&self, finished: &FinishedRun) -> Needed {
         let is_needed = |builtin: &BuiltinName| OWN.contains(builtin) || finished.builtins.contains(builtin);
-        let builtins = BUILTINS.into_iter().filter(is_needed);
+        let own = &self.program.builtins;
+        let builtins = own.iter().copied().filter(is_needed);
         // A task may declare what no bootloader passes on, such as a segment arena.
-        let others = finished.builtins.iter().copied().filter(|builtin| !BUILTINS.contains(builtin));
-        Needed { builtins: builtins.chain(others).collect(), frame: Frame::Own(BUILTINS.len() as u64) }
+        let others = finished.builtins.iter().copied().filter(|builtin| !own.contains(builtin));
+        Needed { builtins: builtins.chain(others).collect(), frame: Frame::Own(own.len() as u64) }
     }
 }
 

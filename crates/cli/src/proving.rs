@@ -9,6 +9,7 @@ use ashlar_cpu_air::{
 };
 use ashlar_engine::Forecast;
 use ashlar_field::Felt;
+use ashlar_server::task_stated;
 use ashlar_stark::StoragePolicy;
 use ashlar_stone::{
     Chosen, MemoryLimit, Policy, Profile, ProofFile, ProveError, Recorder, Settlement, Target, Verified,
@@ -321,10 +322,7 @@ impl Proven {
             "program_hash": PaddedFelt(self.claim.program.hash().0),
             "fact_hash": PaddedFelt(self.claim.fact_hash().0),
             "output": output,
-            "task": self.verified.task().map(|task| json!({
-                "program_hash": PaddedFelt(task.program_hash),
-                "output": task.output.iter().map(Felt::to_string).collect::<Vec<_>>(),
-            })),
+            "task": task_stated(&self.verified),
             "layout": self.verified.layout,
             "n_steps": self.verified.n_steps,
             "security_bits": self.verified.security.conjectured_bits,
@@ -350,14 +348,7 @@ impl Proven {
             "Proof\n  program   {}\n{}  fact      {}\n  security  {} bits conjectured, {} bits proven\n  \
              statement layout {}, {} steps\n  size      {} proof, {} file\n  time      {}: {}\n{}  job       {}\n",
             PaddedFelt(self.claim.program.hash().0),
-            self.verified
-                .task()
-                .map(|task| format!(
-                    "  task      {}, {} words\n",
-                    PaddedFelt(task.program_hash),
-                    task.output.len()
-                ))
-                .unwrap_or_default(),
+            task_line(&self.verified),
             PaddedFelt(self.claim.fact_hash().0),
             self.verified.security.conjectured_bits,
             self.verified.security.proven_bits,
@@ -371,4 +362,10 @@ impl Proven {
             self.job,
         )
     }
+}
+
+/// What a bootloader ran, in a line of its own; nothing if no bootloader was demanded.
+pub(crate) fn task_line(verified: &Verified) -> String {
+    let Some(task) = verified.task() else { return String::new() };
+    format!("  task      {}, {} words\n", PaddedFelt(task.program_hash), task.output.len())
 }

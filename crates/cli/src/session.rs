@@ -52,13 +52,12 @@ impl Session {
         Ok(self.sweeping(store).once().await?)
     }
 
-    /// The same from time to time, until `stop` says so.
-    pub(crate) async fn sweep_again(
-        &self,
-        store: &Store,
-        stop: watch::Receiver<bool>,
-    ) -> Result<(), Failure> {
-        Ok(self.sweeping(store).again(sweeping::PAUSE, stop).await?)
+    /// The same from time to time, until `stop` says so. Should it end early, for a reason that ends the rest, it says so
+    /// itself.
+    pub(crate) async fn sweep_again(&self, store: &Store, stop: &watch::Sender<bool>) -> Result<(), Failure> {
+        let swept = self.sweeping(store).again(sweeping::PAUSE, stop.subscribe()).await;
+        stop.send_replace(true);
+        Ok(swept?)
     }
 
     fn sweeping<'a>(&'a self, store: &'a Store) -> Sweeping<'a> {

@@ -65,5 +65,7 @@ pub use router::{
 };
 pub use service::{BackendState, Engine, Events, Submitted};
 pub use settings::Settings;
-pub use submission::{Circumstances, FinishedRunTask, ProgramTask, Requirements, Submission, Task};
+pub use submission::{
+    Circumstances, FINISHED_RUN, FinishedRunTask, ProgramTask, Requirements, Submission, Task,
+};
 pub use worker::{Worker, WorkerReport, WorkerSettings};

@@ -17,8 +17,8 @@ const MOST_PROGRAM_BYTES: u64 = 64 << 20;
 /// The role of the program among a job's inputs.
 const PROGRAM: &str = "program";
 
-/// The role of a finished run among them, and the kind of a request to prove one.
-const FINISHED_RUN: &str = "finished_run";
+/// The role of a finished run among them, and the `kind` of a recorded request to prove one.
+pub const FINISHED_RUN: &str = "finished_run";
 
 /// The longest arguments that are taken, in bytes.
 const MOST_ARGUMENT_BYTES: usize = 1 << 20;

@@ -13,7 +13,7 @@ pub(crate) mod wish;
 use ashlar_store::KeyScope::{Cancel, Read, Submit};
 
 pub(crate) use jobs::of_engine;
-pub use verify::verification;
+pub use verify::{task_stated, verification};
 
 use crate::{
     openapi,

@@ -48,7 +48,7 @@ mod telemetry;
 mod verdict;
 mod webhook;
 
-pub use api::verification;
+pub use api::{task_stated, verification};
 pub use app::Log;
 pub use error::ServerError;
 pub use listen::Server;

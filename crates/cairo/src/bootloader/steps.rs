@@ -9,6 +9,7 @@
 
 use std::{any::Any, collections::HashMap};
 
+use ashlar_cpu_air::statement::BOOTLOADER_BUILTINS;
 use cairo_vm::{
     Felt252,
     hint_processor::{
@@ -20,7 +21,6 @@ use cairo_vm::{
     },
     serde::deserialize_program::ApTracking,
     types::{
-        builtin_name::BuiltinName,
         exec_scope::ExecutionScopes,
         relocatable::{MaybeRelocatable, Relocatable},
     },
@@ -245,17 +245,17 @@ impl Surroundings<'_> {
         let address = |name| get_relocatable_from_var_name(name, self.vm, self.references, self.tracking);
         let (after, before) = (address("return_builtin_ptrs")?, address("pre_execution_builtin_ptrs")?);
         let returned = self.pointer("used_builtins_addr")?;
-        for (index, name) in super::BUILTINS.iter().enumerate() {
-            let place = run.builtins.iter().position(|used| used == name);
+        for (index, name) in BOOTLOADER_BUILTINS.into_iter().enumerate() {
+            let place = run.builtins.iter().position(|used| used.to_str() == name);
             let from = match place {
                 Some(place) => (returned + place)?,
                 None => (before + index)?,
             };
             let Some(pointer) = self.vm.get_maybe(&from) else {
-                return refused(format!("there is no pointer to {}", name.to_str()));
+                return refused(format!("there is no pointer to {name}"));
             };
             if let (Some(place), MaybeRelocatable::RelocatableValue(end)) = (place, &pointer) {
-                self.check_usage(*name, place, self.vm.get_relocatable((before + index)?)?, *end)?;
+                self.check_usage(name, place, self.vm.get_relocatable((before + index)?)?, *end)?;
             }
             self.write((after + index)?, pointer)?;
         }
@@ -266,7 +266,7 @@ impl Surroundings<'_> {
     /// The archive says how many cells of a builtin the program used.
     fn check_usage(
         &self,
-        name: BuiltinName,
+        name: &str,
         place: usize,
         begin: Relocatable,
         end: Relocatable,
@@ -274,7 +274,7 @@ impl Surroundings<'_> {
         let (expected, got) = (self.loading.run.builtin_cells(place), (end - begin)? as u64);
         match expected == got {
             true => Ok(()),
-            false => refused(format!("expected {expected} cells of {}, got {got}", name.to_str())),
+            false => refused(format!("expected {expected} cells of {name}, got {got}")),
         }
     }
 

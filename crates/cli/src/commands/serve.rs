@@ -50,12 +50,7 @@ pub(crate) async fn run(session: &Session, arguments: Serve) -> Result<(), Failu
         }
         stop.send_replace(true);
     };
-    let sweeping = async {
-        let swept = session.sweep_again(&store, stopped.clone()).await;
-        // It ends early for a reason that ends the rest.
-        stop.send_replace(true);
-        swept
-    };
+    let sweeping = session.sweep_again(&store, &stop);
     let (worked, (), (), swept) = tokio::join!(working, serving, watching, sweeping);
     store.close().await;
     session.console.remark("ended");

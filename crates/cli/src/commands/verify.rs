@@ -16,6 +16,7 @@ use crate::{
     console::size,
     failure::{CommandError, Failure},
     policy_file,
+    proving::task_line,
     session::Session,
 };
 
@@ -73,13 +74,7 @@ fn words(verified: &Verified, proof_bytes: u64) -> String {
         text.push_str(&format!("  output    {} words\n", claim.output.0.len()));
         text.push_str(&format!("  form      {}\n", claim.form));
     }
-    if let Some(task) = verified.task() {
-        text.push_str(&format!(
-            "  task      {}, {} words\n",
-            PaddedFelt(task.program_hash),
-            task.output.len()
-        ));
-    }
+    text.push_str(&task_line(verified));
     text.push_str(&format!(
         "  security  {} bits conjectured, {} bits proven\n  statement layout {}, {} steps, {}\n  size      {}\n",
         verified.security.conjectured_bits,

@@ -44,19 +44,14 @@ pub(crate) async fn run(session: &Session, arguments: arguments::Worker) -> Resu
             }
         }
     };
-    let sweeping = async {
-        let swept = session.sweep_again(&store, stopped.clone()).await;
-        let _ = stop.send(true);
-        swept
-    };
     let working = async {
-        let ended = worker.run(stopped.clone()).await;
-        let _ = stop.send(true);
-        ended.map_err(Failure::from)
+        let ended = worker.run(stopped).await;
+        stop.send_replace(true);
+        ended
     };
+    let both = async { tokio::join!(working, session.sweep_again(&store, &stop)) };
     let report = tokio::select! {
-        ended = async { tokio::join!(working, sweeping) } => {
-            let (worked, swept) = ended;
+        (worked, swept) = both => {
             swept?;
             worked?
         }

@@ -57,10 +57,15 @@ pub fn verification(verified: &Verified, proof_bytes: u64) -> Value {
         "collision_bits": verified.security.collision_bits,
         "proof_bytes": proof_bytes,
     });
-    if let (Some(task), Value::Object(said)) = (verified.task(), &mut said) {
-        let output: Vec<String> = task.output.iter().map(Felt::to_string).collect();
-        let task = json!({ "program_hash": PaddedFelt(task.program_hash), "output": output });
+    if let (Some(task), Value::Object(said)) = (task_stated(verified), &mut said) {
         said.insert("task".to_owned(), task);
     }
     said
+}
+
+/// What a bootloader ran, as data: `program_hash` and `output`. `None` if the policy demanded no bootloader.
+pub fn task_stated(verified: &Verified) -> Option<Value> {
+    let task = verified.task()?;
+    let output: Vec<String> = task.output.iter().map(Felt::to_string).collect();
+    Some(json!({ "program_hash": PaddedFelt(task.program_hash), "output": output }))
 }

@@ -5,6 +5,7 @@ use ashlar_atlantic::{
     Step,
 };
 use ashlar_cpu_air::statement::{Output, Task};
+use ashlar_engine::FINISHED_RUN;
 use ashlar_field::Felt;
 use ashlar_store::{Job, JobEvent, JobId, Moment, PaddedFelt, ProofStatus};
 use serde_json::{Value, json};
@@ -127,7 +128,7 @@ pub(super) fn metadata(job: &Job) -> Value {
 
 /// What a bootloader ran, of a job whose request was a finished run.
 fn task_of(job: &Job) -> Option<Task> {
-    job.request.as_ref().filter(|request| request["kind"] == "finished_run")?;
+    job.request.as_ref().filter(|request| request["kind"] == FINISHED_RUN)?;
     let words = job.output.as_ref()?.as_array()?.iter();
     let words: Option<Vec<Felt>> = words.map(|word| word.as_str()?.parse().ok()).collect();
     Task::of_output(&Output(words?)).ok()
