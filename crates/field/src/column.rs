@@ -64,6 +64,19 @@ impl Column {
         Column { groups: Groups::zeros(length.div_ceil(8)), length }
     }
 
+    /// A column of `length` elements that are all to be written: until then they may be those of a dropped column,
+    /// or bits that are no element's. Cheaper than [`Column::zeros`] while [`Recycling`](crate::Recycling) lasts.
+    pub fn unspecified(length: usize) -> Column {
+        let mut groups = Groups::unspecified(length.div_ceil(8));
+        // Lanes past the length are zero. Only then: a write by one thread would make it fetch the page for all.
+        if !length.is_multiple_of(8)
+            && let Some(last) = groups.last_mut()
+        {
+            *last = Group::ZERO;
+        }
+        Column { groups, length }
+    }
+
     /// A column with these elements.
     pub fn from_felts(values: &[Felt]) -> Column {
         let mut column = Column::zeros(values.len());

@@ -89,6 +89,20 @@ impl Pairwise for Difference {
     }
 }
 
+/// b less a value, whatever a was.
+#[derive(Clone, Copy)]
+struct MinusValue(Felt);
+
+impl Pairwise for MinusValue {
+    fn scalar(self, _: Felt, b: Felt) -> Felt {
+        b - self.0
+    }
+    #[inline(always)]
+    fn packed<L: Lanes>(self, l: L, _: Stored<L>, b: Stored<L>) -> Stored<L> {
+        b.to_lazy(l).sub(l, Stored::splat(l, self.0).to_lazy(l)).bias(l, 1).canonical(l)
+    }
+}
+
 #[derive(Clone, Copy)]
 struct AddScaled(Felt, Multiplier);
 
@@ -132,6 +146,14 @@ pub fn subtract_groups(a: &mut [Group], b: &[Group], kernels: Kernels) {
 /// If the lengths differ.
 pub fn add_scaled_groups(a: &mut [Group], factor: Felt, b: &[Group], kernels: Kernels) {
     pairwise(AddScaled(factor, Multiplier::new(factor)), a, b, kernels);
+}
+
+/// out ← a − value, element by element.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn subtract_value(out: &mut [Group], a: &[Group], value: Felt, kernels: Kernels) {
+    pairwise(MinusValue(value), out, a, kernels);
 }
 
 /// a ← factor·a.
@@ -191,6 +213,7 @@ mod tests {
         check(Product);
         check(Sum);
         check(Difference);
+        check(MinusValue(-Felt::ONE));
         check(AddScaled(Felt::ONE, any_multiplier()));
         let mut groups = [any_group()];
         assert_eq!(prove(Scale { groups: &mut groups, multiplier: any_multiplier() }), Ok(()));

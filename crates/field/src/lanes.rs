@@ -30,7 +30,7 @@ mod x86;
 
 pub use portable::Portable;
 
-use crate::Kernels;
+use crate::{Group, Kernels};
 
 /// The operations on vectors of eight 64-bit lanes (or sixteen 32-bit ones) that hash functions are made of.
 ///
@@ -151,6 +151,22 @@ pub trait Lanes: WordLanes {
 
     /// Asks for the cache line at an address, which need not be valid.
     fn prefetch<T>(self, address: *const T);
+    /// Asks for the cache line at an address, which need not be valid, as far as the second-level cache.
+    #[inline(always)]
+    fn prefetch_second_level<T>(self, address: *const T) {
+        self.prefetch(address);
+    }
+    /// Writes the limbs of a group past the caches: for data that is read again only after more than the caches hold.
+    /// Other threads may read it after [`Lanes::fence`].
+    #[inline(always)]
+    fn stream(self, limbs: [Self::V; 4], group: &mut Group) {
+        for (limb, words) in limbs.into_iter().zip(&mut group.0) {
+            self.store(limb, words);
+        }
+    }
+    /// Ends a run of [`Lanes::stream`].
+    #[inline(always)]
+    fn fence(self) {}
 }
 
 /// A computation written over any [`Lanes`]: the shape of a closure that is generic in its argument.

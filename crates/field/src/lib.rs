@@ -12,7 +12,7 @@
 //! | [`polynomial`](evaluate_polynomial) | dot products, values of polynomials at points, folds |
 //! | [`sequences`](geometric_sequence) | geometric sequences and running products |
 //! | [`packed`] | eight elements in five 52-bit limbs: the arithmetic of vector kernels |
-//! | `memory` | allocation of large columns in huge pages |
+//! | [`memory`](Recycling) | allocation of large columns in huge pages, and what becomes of them |
 //! | [`kernels`](Kernels) | which instruction set the whole-kernel back ends use, chosen once |
 //!
 //! The layout of a column and the choice of kernels are decisions 2 and 3 of the architecture. Unsafe code is only
@@ -36,11 +36,12 @@ pub use bytes::{MontgomeryBytes, NotCanonical, StandardBytes};
 pub use column::{Column, Group};
 pub use elementwise::{
     add_groups, add_scaled_groups, montgomery_from_standard, multiply_groups, scale_groups,
-    standard_from_montgomery, subtract_groups,
+    standard_from_montgomery, subtract_groups, subtract_value,
 };
 pub use felt::{Felt, ParseFeltError, batch_inverse};
 pub use inversion::batch_inverse_groups;
 pub use kernels::{Kernels, UnknownKernels};
 pub use late::{LateFelt, ProductSum};
+pub use memory::Recycling;
 pub use polynomial::{dot_product, evaluate_polynomial, fold_coefficients};
-pub use sequences::{fill_geometric, geometric_sequence, prefix_products};
+pub use sequences::{fill_geometric, fill_geometric_lanes, geometric_sequence, prefix_products};

@@ -2,6 +2,10 @@
 //!
 //! Strided passes over a large column touch a new page at every step; with pages of 2 MiB the address translation
 //! stays in the processor's tables. Linux gives them to those who ask, region by region.
+//!
+//! The system clears every page that it gives, and on a virtual machine may have to find it first: that has cost more
+//! than the transforms of a column. So while a proof is made ([`Recycling`]) the pages of dropped columns are kept for
+//! the next ones.
 #![allow(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
@@ -29,6 +33,41 @@ impl Groups {
             return Groups::Pages(pages);
         }
         Groups::Vector(vec![Group::ZERO; count])
+    }
+
+    /// Groups that are all to be written: some of them may hold what a dropped column held.
+    pub(crate) fn unspecified(count: usize) -> Groups {
+        #[cfg(target_os = "linux")]
+        if count.saturating_mul(size_of::<Group>()) >= MIN_PAGES_BYTES
+            && let Some(pages) = pages::Pages::unspecified(count)
+        {
+            return Groups::Pages(pages);
+        }
+        Groups::zeros(count)
+    }
+}
+
+/// While one of these lives, the pages of large columns that are dropped are kept for the columns that come next; when
+/// the last is dropped, they go back to the system.
+///
+/// No more memory is used than without it: whatever new pages are asked for, as many kept ones are given back first.
+#[derive(Debug)]
+pub struct Recycling(());
+
+impl Recycling {
+    /// Keeps pages from now on.
+    #[must_use]
+    pub fn start() -> Recycling {
+        #[cfg(target_os = "linux")]
+        pages::start_keeping();
+        Recycling(())
+    }
+}
+
+impl Drop for Recycling {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        pages::stop_keeping();
     }
 }
 
@@ -58,7 +97,7 @@ impl DerefMut for Groups {
 
 impl Clone for Groups {
     fn clone(&self) -> Groups {
-        let mut copy = Groups::zeros(self.len());
+        let mut copy = Groups::unspecified(self.len());
         copy.copy_from_slice(self);
         copy
     }
@@ -80,76 +119,216 @@ impl std::fmt::Debug for Groups {
 
 #[cfg(target_os = "linux")]
 mod pages {
-    use std::{ptr::NonNull, slice};
+    use std::{
+        ptr::NonNull,
+        slice,
+        sync::{Mutex, MutexGuard, PoisonError},
+    };
 
     use crate::Group;
 
     const HUGE_PAGE: usize = 2 << 20;
 
-    /// An anonymous mapping that holds zeroed groups from the first huge-page boundary on.
+    /// Groups in a mapping of their own, from its first huge-page boundary on.
     pub(crate) struct Pages {
-        mapping: NonNull<libc::c_void>,
-        mapping_bytes: usize,
-        first: NonNull<Group>,
+        /// `None` only while the pages are dropped.
+        mapping: Option<Mapping>,
         count: usize,
     }
-
-    // SAFETY: the mapping belongs to this value alone, and groups are plain integers.
-    unsafe impl Send for Pages {}
-    // SAFETY: as above; a shared reference only reads.
-    unsafe impl Sync for Pages {}
 
     impl Pages {
         /// `None` if the system refuses: the caller falls back to the ordinary allocator.
         pub(super) fn zeros(count: usize) -> Option<Pages> {
-            let bytes = count.checked_mul(size_of::<Group>())?.checked_next_multiple_of(HUGE_PAGE)?;
-            let mapping_bytes = bytes.checked_add(HUGE_PAGE)?;
-            isize::try_from(mapping_bytes).ok()?;
+            if let Some(mut pages) = Pages::kept(count) {
+                pages.as_mut_slice().fill(Group::ZERO);
+                return Some(pages);
+            }
+            Some(Pages { mapping: Some(Mapping::new(count)?), count })
+        }
+
+        /// As [`Pages::zeros`], with what stood in kept pages.
+        pub(super) fn unspecified(count: usize) -> Option<Pages> {
+            Pages::kept(count).or_else(|| Some(Pages { mapping: Some(Mapping::new(count)?), count }))
+        }
+
+        fn kept(count: usize) -> Option<Pages> {
+            Some(Pages { mapping: Some(kept().take(count)?), count })
+        }
+
+        #[inline(always)]
+        pub(super) fn as_slice(&self) -> &[Group] {
+            let first = self.mapping.as_ref().map_or(NonNull::dangling(), |mapping| mapping.first);
+            let count = if self.mapping.is_some() { self.count } else { 0 };
+            // SAFETY: `count` groups fit behind `first`, aligned to 2 MiB; the system zeroed them or they hold what a
+            // column held, and every bit pattern is a group. `&self` keeps the mapping alive and unchanged.
+            unsafe { slice::from_raw_parts(first.as_ptr(), count) }
+        }
+
+        #[inline(always)]
+        pub(super) fn as_mut_slice(&mut self) -> &mut [Group] {
+            let first = self.mapping.as_ref().map_or(NonNull::dangling(), |mapping| mapping.first);
+            let count = if self.mapping.is_some() { self.count } else { 0 };
+            // SAFETY: as in `as_slice`; `&mut self` makes the borrow exclusive.
+            unsafe { slice::from_raw_parts_mut(first.as_ptr(), count) }
+        }
+    }
+
+    impl Drop for Pages {
+        fn drop(&mut self) {
+            if let Some(mapping) = self.mapping.take() {
+                kept().put(mapping);
+            }
+        }
+    }
+
+    /// An anonymous mapping.
+    struct Mapping {
+        address: NonNull<libc::c_void>,
+        bytes: usize,
+        /// The first huge-page boundary.
+        first: NonNull<Group>,
+        /// How many groups fit behind it.
+        capacity: usize,
+    }
+
+    // SAFETY: the mapping belongs to this value alone, and groups are plain integers.
+    unsafe impl Send for Mapping {}
+    // SAFETY: as above; a shared reference only reads.
+    unsafe impl Sync for Mapping {}
+
+    impl Mapping {
+        /// Room for so many zeroed groups; `None` if the system refuses.
+        fn new(count: usize) -> Option<Mapping> {
+            let capacity = count.checked_mul(size_of::<Group>())?.checked_next_multiple_of(HUGE_PAGE)?;
+            let bytes = capacity.checked_add(HUGE_PAGE)?;
+            isize::try_from(bytes).ok()?;
+            kept().release(bytes);
             // SAFETY: a private anonymous mapping at an address of the system's choice touches nothing of ours.
-            let mapping = unsafe {
+            let address = unsafe {
                 libc::mmap(
                     std::ptr::null_mut(),
-                    mapping_bytes,
+                    bytes,
                     libc::PROT_READ | libc::PROT_WRITE,
                     libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                     -1,
                     0,
                 )
             };
-            if mapping == libc::MAP_FAILED {
+            if address == libc::MAP_FAILED {
                 return None;
             }
-            let padding = mapping.addr().next_multiple_of(HUGE_PAGE) - mapping.addr();
-            // SAFETY: padding < HUGE_PAGE, and the mapping is that much longer than `bytes`.
-            let first = unsafe { mapping.byte_add(padding) };
+            let padding = address.addr().next_multiple_of(HUGE_PAGE) - address.addr();
+            // SAFETY: padding < HUGE_PAGE, and the mapping is that much longer than `capacity`.
+            let first = unsafe { address.byte_add(padding) };
             // SAFETY: the range is inside the mapping. Advice that fails leaves ordinary pages.
-            unsafe { libc::madvise(first, bytes, libc::MADV_HUGEPAGE) };
-            Some(Pages {
-                mapping: NonNull::new(mapping)?,
-                mapping_bytes,
+            unsafe { libc::madvise(first, capacity, libc::MADV_HUGEPAGE) };
+            Some(Mapping {
+                address: NonNull::new(address)?,
+                bytes,
                 first: NonNull::new(first.cast::<Group>())?,
-                count,
+                capacity: capacity / size_of::<Group>(),
             })
-        }
-
-        #[inline(always)]
-        pub(super) fn as_slice(&self) -> &[Group] {
-            // SAFETY: `count` groups fit behind `first`, aligned to 2 MiB; the system zeroed them, and every bit
-            // pattern is a group. `&self` keeps the mapping alive and unchanged.
-            unsafe { slice::from_raw_parts(self.first.as_ptr(), self.count) }
-        }
-
-        #[inline(always)]
-        pub(super) fn as_mut_slice(&mut self) -> &mut [Group] {
-            // SAFETY: as in `as_slice`; `&mut self` makes the borrow exclusive.
-            unsafe { slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
         }
     }
 
-    impl Drop for Pages {
+    impl Drop for Mapping {
         fn drop(&mut self) {
-            // SAFETY: this is exactly the mapping made in `zeros`, and nothing borrows from it any more.
-            unsafe { libc::munmap(self.mapping.as_ptr(), self.mapping_bytes) };
+            // SAFETY: this is exactly the mapping made in `new`, and nothing borrows from it any more.
+            unsafe { libc::munmap(self.address.as_ptr(), self.bytes) };
+        }
+    }
+
+    /// The mappings of dropped columns, and how many [`Recycling`](super::Recycling) live.
+    struct Kept {
+        keepers: usize,
+        mappings: Vec<Mapping>,
+    }
+
+    static KEPT: Mutex<Kept> = Mutex::new(Kept { keepers: 0, mappings: Vec::new() });
+
+    fn kept() -> MutexGuard<'static, Kept> {
+        // Every change of the list is whole: one that was cut short left it as it was.
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn start_keeping() {
+        kept().keepers += 1;
+    }
+
+    pub(super) fn stop_keeping() {
+        let mut kept = kept();
+        kept.keepers -= 1;
+        if kept.keepers == 0 {
+            kept.mappings.clear();
+        }
+    }
+
+    impl Kept {
+        /// The smallest mapping for so many groups that is not more than twice as large.
+        fn take(&mut self, count: usize) -> Option<Mapping> {
+            let fits = |mapping: &Mapping| (count..=2 * count).contains(&mapping.capacity);
+            let (index, _) = self
+                .mappings
+                .iter()
+                .enumerate()
+                .filter(|(_, mapping)| fits(mapping))
+                .min_by_key(|(_, mapping)| mapping.capacity)?;
+            Some(self.mappings.swap_remove(index))
+        }
+
+        fn put(&mut self, mapping: Mapping) {
+            if self.keepers > 0 {
+                self.mappings.push(mapping);
+            }
+        }
+
+        /// Gives back so many bytes, as far as there are.
+        fn release(&mut self, bytes: usize) {
+            let mut released = 0;
+            while released < bytes
+                && let Some(mapping) = self.mappings.pop()
+            {
+                released += mapping.bytes;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        const COUNT: usize = (8 << 20) / size_of::<Group>();
+
+        fn kept_with(sizes: &[usize]) -> Kept {
+            let mappings =
+                sizes.iter().map(|&count| Mapping::new(count).expect("memory for a test")).collect();
+            Kept { keepers: 1, mappings }
+        }
+
+        #[test]
+        fn the_smallest_kept_mapping_that_fits_is_taken_and_none_that_is_far_too_large() {
+            let mut kept = kept_with(&[8 * COUNT, 2 * COUNT, COUNT, COUNT / 2]);
+            assert_eq!(kept.take(COUNT).map(|mapping| mapping.capacity), Some(COUNT));
+            assert_eq!(kept.take(COUNT).map(|mapping| mapping.capacity), Some(2 * COUNT));
+            assert!(kept.take(COUNT).is_none());
+            assert_eq!(kept.mappings.len(), 2);
+        }
+
+        #[test]
+        fn new_pages_are_paid_for_with_kept_ones() {
+            let mut kept = kept_with(&[COUNT; 4]);
+            kept.release(COUNT * size_of::<Group>() + 1);
+            assert_eq!(kept.mappings.len(), 3);
+            kept.release(usize::MAX);
+            assert!(kept.mappings.is_empty());
+        }
+
+        #[test]
+        fn without_a_keeper_nothing_is_kept() {
+            let mut kept = kept_with(&[]);
+            kept.keepers = 0;
+            kept.put(Mapping::new(COUNT).expect("memory for a test"));
+            assert!(kept.mappings.is_empty());
         }
     }
 }
@@ -175,6 +354,21 @@ mod tests {
                 groups[0].set(0, Felt::GENERATOR);
                 assert!(copy != groups);
             }
+        }
+    }
+
+    #[test]
+    fn groups_that_follow_dropped_ones_are_zero_if_zeros_were_asked_for() {
+        let _kept = Recycling::start();
+        let count = (16 << 20) / size_of::<Group>();
+        for _ in 0..3 {
+            let mut groups = Groups::zeros(count);
+            assert!(groups.iter().all(|group| *group == Group::ZERO));
+            groups.fill(Group::splat(Felt::GENERATOR));
+            drop(groups);
+            let mut groups = Groups::unspecified(count - 3);
+            assert_eq!(groups.len(), count - 3);
+            groups.fill(Group::splat(Felt::ONE));
         }
     }
 }

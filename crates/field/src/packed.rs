@@ -125,6 +125,12 @@ impl<L: Lanes> Stored<L> {
         l.store(self.0[3], &mut group.0[3]);
     }
 
+    /// Writes a group past the caches: see [`Lanes::stream`].
+    #[inline(always)]
+    pub fn stream(self, l: L, group: &mut Group) {
+        l.stream(self.0, group);
+    }
+
     /// The same element in all lanes.
     #[inline(always)]
     pub fn splat(l: L, value: Felt) -> Stored<L> {

@@ -149,7 +149,7 @@ impl LaneTask for Horner<'_> {
 /// If the length is not even.
 pub fn fold_coefficients(coefficients: &Column, factor: Felt, kernels: Kernels) -> Column {
     assert!(coefficients.len().is_multiple_of(2), "a fold takes pairs");
-    let mut folded = Column::zeros(coefficients.len() / 2);
+    let mut folded = Column::unspecified(coefficients.len() / 2);
     let source = coefficients.groups().par_chunks(2 * CHUNK);
     folded.groups_mut().par_chunks_mut(CHUNK).zip(source).for_each(|(folded, source)| {
         dispatch(kernels, Fold { source, factor, folded }).unwrap_or_else(Fold::one_by_one);

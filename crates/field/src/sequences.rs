@@ -16,7 +16,7 @@ const CHAINS: usize = 4;
 
 /// The column start, start·ratio, start·ratio², …
 pub fn geometric_sequence(length: usize, start: Felt, ratio: Felt, kernels: Kernels) -> Column {
-    let mut column = Column::zeros(length);
+    let mut column = Column::unspecified(length);
     fill_geometric(column.groups_mut(), start, ratio, kernels);
     for padding in length..length.next_multiple_of(8) {
         column.groups_mut()[padding / 8].set(padding % 8, Felt::ZERO);
@@ -26,28 +26,44 @@ pub fn geometric_sequence(length: usize, start: Felt, ratio: Felt, kernels: Kern
 
 /// Fills groups with start, start·ratio, start·ratio², …
 pub fn fill_geometric(groups: &mut [Group], start: Felt, ratio: Felt, kernels: Kernels) {
-    let chunk_ratio = ratio.pow(8 * CHUNK as u64);
+    let mut first = Group::ZERO;
+    let mut element = start;
+    for lane in 0..8 {
+        first.set(lane, element);
+        element *= ratio;
+    }
+    fill_geometric_lanes(groups, first, ratio.pow(8), kernels);
+}
+
+/// Fills groups with `first`, `first`·ratio, `first`·ratio², …: eight geometric sequences, one a lane.
+pub fn fill_geometric_lanes(groups: &mut [Group], first: Group, ratio: Felt, kernels: Kernels) {
+    let chunk_ratio = ratio.pow(CHUNK as u64);
     groups.par_chunks_mut(CHUNK).enumerate().for_each(|(index, groups)| {
-        let start = start * chunk_ratio.pow(index as u64);
-        if let Err(Geometric { groups, .. }) = dispatch(kernels, Geometric { groups, start, ratio }) {
-            fill_one_by_one(groups, start, ratio);
+        let first = scaled(&first, chunk_ratio.pow(index as u64));
+        if let Err(Geometric { groups, .. }) = dispatch(kernels, Geometric { groups, first, ratio }) {
+            fill_one_by_one(groups, first, ratio);
         }
     });
 }
 
-fn fill_one_by_one(groups: &mut [Group], start: Felt, ratio: Felt) {
-    let mut element = start;
+fn scaled(group: &Group, factor: Felt) -> Group {
+    let mut product = Group::ZERO;
+    for lane in 0..8 {
+        product.set(lane, group.get(lane) * factor);
+    }
+    product
+}
+
+fn fill_one_by_one(groups: &mut [Group], mut next: Group, ratio: Felt) {
     for group in groups {
-        for lane in 0..8 {
-            group.set(lane, element);
-            element *= ratio;
-        }
+        *group = next;
+        next = scaled(&next, ratio);
     }
 }
 
 struct Geometric<'a> {
     groups: &'a mut [Group],
-    start: Felt,
+    first: Group,
     ratio: Felt,
 }
 
@@ -56,10 +72,10 @@ impl LaneTask for Geometric<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let Geometric { groups, start, ratio } = self;
-        let first = groups.len().min(CHAINS);
-        fill_one_by_one(&mut groups[..first], start, ratio);
-        let step: Low52<L> = Multiplier::new(ratio.pow(8 * CHAINS as u64)).splat(l);
+        let Geometric { groups, first, ratio } = self;
+        let alone = groups.len().min(CHAINS);
+        fill_one_by_one(&mut groups[..alone], first, ratio);
+        let step: Low52<L> = Multiplier::new(ratio.pow(CHAINS as u64)).splat(l);
         for i in CHAINS..groups.len() {
             let before = Stored::load(l, &groups[i - CHAINS]).unpack(l);
             step.mul(l, before).canonical(l).store(l, &mut groups[i]);
@@ -188,7 +204,10 @@ mod tests {
     #[test]
     fn no_sum_overflows_whatever_the_elements_are() {
         let groups = &mut [any_group(); 3 * CHAINS];
-        assert_eq!(prove(Geometric { groups, start: Felt::GENERATOR, ratio: -Felt::ONE }), Ok(()));
+        assert_eq!(
+            prove(Geometric { groups, first: Group::splat(Felt::GENERATOR), ratio: -Felt::ONE }),
+            Ok(())
+        );
         assert!(prove(Total { groups: &[any_group(); 9] }).is_ok());
         let groups = &mut [any_group(); 24];
         assert_eq!(prove(Running { groups, run: 3, start: any_group() }), Ok(()));

@@ -9,6 +9,7 @@
 use core::arch::x86_64::*;
 
 use super::{LaneTask, Lanes, WordLanes, WordTask};
+use crate::Group;
 
 /// Proof that the processor has AVX-512 F, DQ, BW and VL.
 #[derive(Clone, Copy, Debug)]
@@ -339,6 +340,25 @@ macro_rules! field_methods {
         #[inline(always)]
         fn prefetch<T>(self, address: *const T) {
             with_token!(_mm_prefetch::<_MM_HINT_T0>(address.cast()))
+        }
+        #[inline(always)]
+        fn prefetch_second_level<T>(self, address: *const T) {
+            with_token!(_mm_prefetch::<_MM_HINT_T1>(address.cast()))
+        }
+        #[inline(always)]
+        fn stream(self, limbs: [__m512i; 4], group: &mut Group) {
+            let first = (&raw mut group.0).cast::<__m512i>();
+            with_token!({
+                // A group is aligned to 64 bytes and has exactly four vectors. `fence` comes before anyone else reads.
+                _mm512_stream_si512(first, limbs[0]);
+                _mm512_stream_si512(first.add(1), limbs[1]);
+                _mm512_stream_si512(first.add(2), limbs[2]);
+                _mm512_stream_si512(first.add(3), limbs[3]);
+            })
+        }
+        #[inline(always)]
+        fn fence(self) {
+            with_token!(_mm_sfence())
         }
     };
 }
