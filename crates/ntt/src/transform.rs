@@ -35,6 +35,7 @@ trait Engine: Copy + Send + Sync {
         source: Option<&[Group]>,
         twiddles: &Self::Twiddles,
         scratch: &mut Self::Scratch,
+        streams: bool,
     );
     fn forward_row(
         self,
@@ -95,6 +96,7 @@ impl Engine for ScalarEngine {
         source: Option<&[Group]>,
         twiddles: &scalar::Twiddles,
         scratch: &mut Vec<LateFelt>,
+        _streams: bool,
     ) {
         scalar::forward_tile(tile, rows, source, twiddles, scratch);
     }
@@ -156,8 +158,9 @@ impl Engine for VectorEngine {
         source: Option<&[Group]>,
         twiddles: &vector::Twiddles,
         scratch: &mut Self::Scratch,
+        streams: bool,
     ) {
-        vector::forward_tile(self.0, tile, rows, source, twiddles, scratch);
+        vector::forward_tile(self.0, tile, rows, source, twiddles, scratch, streams);
     }
 
     fn forward_row(
@@ -204,6 +207,10 @@ fn first_pass(log: u32) -> Option<u32> {
     }
 }
 
+/// Results of so many groups are written past the caches when they do not replace what was read: 16 MiB, more than
+/// the caches of one core and its share of a third level hold until the next pass reads them.
+const MIN_STREAMED: usize = (16 << 20) / size_of::<Group>();
+
 /// The rows of several columns: row r of every column, for each r.
 fn split_rows<'a>(columns: &'a mut [&mut [Group]], rows: usize) -> Vec<Vec<&'a mut [Group]>> {
     let mut split: Vec<Vec<&mut [Group]>> = (0..rows).map(|_| Vec::with_capacity(columns.len())).collect();
@@ -237,10 +244,12 @@ fn forward<E: Engine>(
     let second = log - first;
     let rows = 1usize << first;
     let twiddles = engine.tile_twiddles(first, coset.pow_power_of_two(second), Direction::Forward);
+    let streams =
+        sources.is_some() && columns.iter().map(|column| column.len()).sum::<usize>() >= MIN_STREAMED;
     columns.par_iter_mut().enumerate().for_each(|(i, column)| {
         let source = sources.map(|sources| sources[i]);
         tiles(column, rows).for_each_init(E::Scratch::default, |scratch, mut tile| {
-            engine.forward_tile(&mut tile, rows, source, &twiddles, scratch);
+            engine.forward_tile(&mut tile, rows, source, &twiddles, scratch, streams);
         });
     });
     let cosets = reversed_powers(log, first, Direction::Forward);

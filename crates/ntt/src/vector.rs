@@ -8,18 +8,21 @@
 //! Layers at a distance of at least eight elements multiply whole vectors by one twiddle; the last three run
 //! between two 8×8 transposes, with a twiddle for each lane.
 
+mod row;
+mod tile;
+
 use std::sync::OnceLock;
 
 use ashlar_field::{
-    Felt, Group, Kernels,
+    Felt, Kernels,
     lanes::{LaneTask, Lanes, Portable, dispatch},
     packed::{Lazy, LazyGroup, Low52, Low52Group, Multiplier, Stored},
 };
 
-use crate::{
-    roots::{Direction, MAX_TILE_LOG, layer_scales, twiddle_roots},
-    strided::Tile,
-};
+use crate::roots::{Direction, MAX_TILE_LOG, layer_scales, twiddle_roots};
+
+pub(crate) use row::{backward_row, forward_row};
+pub(crate) use tile::{backward_tile, forward_tile};
 
 /// Runs a task on the given family; on the portable instance if the family has none.
 fn enter<T: LaneTask>(kernels: Kernels, task: T) -> T::Output {
@@ -132,16 +135,17 @@ fn forward_butterfly<L: Lanes>(l: L, x: Lazy<L>, y: Lazy<L>, w: Low52<L>) -> (La
 
 /// Values in (−p, M·p) become values in (−p, 2M·p), or (−p, 2p) when folding.
 #[inline(always)]
-fn backward_butterfly<L: Lanes, const FOLD: bool>(
+fn backward_butterfly<L: Lanes>(
     l: L,
     x: Lazy<L>,
     y: Lazy<L>,
     w: Low52<L>,
     bound: u64,
+    folds: bool,
 ) -> (Lazy<L>, Lazy<L>) {
     let sum = x.add(l, y);
     let difference = x.sub(l, y).bias(l, bound + 1);
-    (if FOLD { sum.normalize(l).fold(l) } else { sum }, w.mul(l, difference.carry(l)))
+    (if folds { sum.normalize(l).fold(l) } else { sum }, w.mul(l, difference.carry(l)))
 }
 
 /// Which vectors of the scratch space a run of layers is about: `start + i·stride`, which make up blocks
@@ -155,47 +159,159 @@ struct Span {
     block: usize,
 }
 
+impl Span {
+    #[inline(always)]
+    fn position(self, k: usize) -> usize {
+        self.start + k * self.stride
+    }
+}
+
+/// What the layers of a span begin with and end in, by the number of a vector in the span, and what they do meanwhile:
+/// memory is far slower than one layer and far faster than all of them, so it is asked for little by little.
+trait Ends<L: Lanes> {
+    /// Called before the first layer.
+    #[inline(always)]
+    fn begin(&mut self, _l: L) {}
+    /// A vector before the first layer.
+    #[inline(always)]
+    fn read(&mut self, l: L, scratch: &[LazyGroup], span: Span, k: usize) -> Lazy<L> {
+        Lazy::load(l, &scratch[span.position(k)])
+    }
+    /// Called after every butterfly of the layers between the first and the last.
+    #[inline(always)]
+    fn meanwhile(&mut self, _l: L) {}
+    /// Called before the last layer.
+    #[inline(always)]
+    fn settle(&mut self, _l: L) {}
+    /// A vector after the last layer.
+    #[inline(always)]
+    fn write(&mut self, l: L, scratch: &mut [LazyGroup], span: Span, k: usize, value: Lazy<L>) {
+        value.store(l, &mut scratch[span.position(k)]);
+    }
+}
+
+/// One layer. Neither the first nor the last layer of a span needs a visit of the scratch space of its own.
 #[inline(always)]
-fn forward_layers<L: Lanes>(l: L, scratch: &mut [LazyGroup], span: Span, twiddles: &Twiddles) {
-    for layer in 0..span.log {
-        let distance = span.stride << (span.log - layer - 1);
-        for i in 0..1usize << layer {
-            let w = twiddles.splat(l, span.first + layer, (span.block << layer) + i);
-            let first = span.start + 2 * i * distance;
-            for x in (first..first + distance).step_by(span.stride) {
-                let y = x + distance;
-                let (a, b) = forward_butterfly(l, Lazy::load(l, &scratch[x]), Lazy::load(l, &scratch[y]), w);
-                a.store(l, &mut scratch[x]);
-                b.store(l, &mut scratch[y]);
+fn forward_layer<L: Lanes, const FIRST: bool, const LAST: bool>(
+    l: L,
+    scratch: &mut [LazyGroup],
+    span: Span,
+    layer: u32,
+    twiddles: &Twiddles,
+    ends: &mut impl Ends<L>,
+) {
+    let distance = 1 << (span.log - layer - 1);
+    for i in 0..1usize << layer {
+        let w = twiddles.splat(l, span.first + layer, (span.block << layer) + i);
+        let first = 2 * i * distance;
+        for x in first..first + distance {
+            let (u, v) = load_pair::<L, FIRST>(l, scratch, span, [x, x + distance], ends);
+            let pair = forward_butterfly(l, u, v, w);
+            store_pair::<L, LAST>(l, scratch, span, [x, x + distance], pair, ends);
+            if !FIRST && !LAST {
+                ends.meanwhile(l);
             }
         }
     }
 }
 
 #[inline(always)]
-fn backward_layer<L: Lanes, const FOLD: bool>(
+fn load_pair<L: Lanes, const FIRST: bool>(
+    l: L,
+    scratch: &[LazyGroup],
+    span: Span,
+    [x, y]: [usize; 2],
+    ends: &mut impl Ends<L>,
+) -> (Lazy<L>, Lazy<L>) {
+    if FIRST {
+        (ends.read(l, scratch, span, x), ends.read(l, scratch, span, y))
+    } else {
+        (Lazy::load(l, &scratch[span.position(x)]), Lazy::load(l, &scratch[span.position(y)]))
+    }
+}
+
+#[inline(always)]
+fn store_pair<L: Lanes, const LAST: bool>(
+    l: L,
+    scratch: &mut [LazyGroup],
+    span: Span,
+    [x, y]: [usize; 2],
+    (a, b): (Lazy<L>, Lazy<L>),
+    ends: &mut impl Ends<L>,
+) {
+    if LAST {
+        ends.write(l, scratch, span, x, a);
+        ends.write(l, scratch, span, y, b);
+    } else {
+        a.store(l, &mut scratch[span.position(x)]);
+        b.store(l, &mut scratch[span.position(y)]);
+    }
+}
+
+/// A span without layers.
+#[inline(always)]
+fn copy<L: Lanes>(l: L, scratch: &mut [LazyGroup], span: Span, ends: &mut impl Ends<L>) {
+    let value = ends.read(l, scratch, span, 0);
+    ends.settle(l);
+    ends.write(l, scratch, span, 0, value);
+}
+
+/// The layers of a span.
+#[inline(always)]
+fn forward_layers<L: Lanes>(
+    l: L,
+    scratch: &mut [LazyGroup],
+    span: Span,
+    twiddles: &Twiddles,
+    ends: &mut impl Ends<L>,
+) {
+    ends.begin(l);
+    match span.log {
+        0 => copy(l, scratch, span, ends),
+        1 => {
+            ends.settle(l);
+            forward_layer::<L, true, true>(l, scratch, span, 0, twiddles, ends);
+        }
+        log => {
+            forward_layer::<L, true, false>(l, scratch, span, 0, twiddles, ends);
+            for layer in 1..log - 1 {
+                forward_layer::<L, false, false>(l, scratch, span, layer, twiddles, ends);
+            }
+            ends.settle(l);
+            forward_layer::<L, false, true>(l, scratch, span, log - 1, twiddles, ends);
+        }
+    }
+}
+
+/// One layer going backward, where `FIRST` is the one that reads. `bound` becomes the bound after it.
+#[inline(always)]
+fn backward_layer<L: Lanes, const FIRST: bool, const LAST: bool>(
     l: L,
     scratch: &mut [LazyGroup],
     span: Span,
     layer: u32,
     twiddles: &Twiddles,
-    bound: u64,
+    bound: &mut u64,
+    ends: &mut impl Ends<L>,
 ) {
-    let distance = span.stride << (span.log - layer - 1);
+    let distance = 1 << (span.log - layer - 1);
+    let folds = *bound > 32;
     for i in 0..1usize << layer {
         let w = twiddles.splat(l, span.first + layer, (span.block << layer) + i);
-        let first = span.start + 2 * i * distance;
-        for x in (first..first + distance).step_by(span.stride) {
-            let y = x + distance;
-            let (u, v) = (Lazy::load(l, &scratch[x]), Lazy::load(l, &scratch[y]));
-            let (a, b) = backward_butterfly::<L, FOLD>(l, u, v, w, bound);
-            a.store(l, &mut scratch[x]);
-            b.store(l, &mut scratch[y]);
+        let first = 2 * i * distance;
+        for x in first..first + distance {
+            let (u, v) = load_pair::<L, FIRST>(l, scratch, span, [x, x + distance], ends);
+            let pair = backward_butterfly(l, u, v, w, *bound, folds);
+            store_pair::<L, LAST>(l, scratch, span, [x, x + distance], pair, ends);
+            if !FIRST && !LAST {
+                ends.meanwhile(l);
+            }
         }
     }
+    *bound = if folds { 2 } else { 2 * *bound };
 }
 
-/// Returns the bound after the layers.
+/// The layers of a span going backward. Returns the bound after them.
 #[inline(always)]
 fn backward_layers<L: Lanes>(
     l: L,
@@ -203,341 +319,33 @@ fn backward_layers<L: Lanes>(
     span: Span,
     twiddles: &Twiddles,
     mut bound: u64,
+    ends: &mut impl Ends<L>,
 ) -> u64 {
-    for layer in (0..span.log).rev() {
-        if bound > 32 {
-            backward_layer::<L, true>(l, scratch, span, layer, twiddles, bound);
-            bound = 2;
-        } else {
-            backward_layer::<L, false>(l, scratch, span, layer, twiddles, bound);
-            bound *= 2;
+    ends.begin(l);
+    match span.log {
+        0 => copy(l, scratch, span, ends),
+        1 => {
+            ends.settle(l);
+            backward_layer::<L, true, true>(l, scratch, span, 0, twiddles, &mut bound, ends);
+        }
+        log => {
+            backward_layer::<L, true, false>(l, scratch, span, log - 1, twiddles, &mut bound, ends);
+            for layer in (1..log - 1).rev() {
+                backward_layer::<L, false, false>(l, scratch, span, layer, twiddles, &mut bound, ends);
+            }
+            ends.settle(l);
+            backward_layer::<L, false, true>(l, scratch, span, 0, twiddles, &mut bound, ends);
         }
     }
     bound
 }
 
-/// A strided tile of 2^log vectors as a matrix in scratch: 2^upper rows of 2^lower vectors. The rows are one
-/// vector apart from a power of two, or they would fall into the same cache sets.
-#[derive(Clone, Copy)]
-struct Shape {
-    upper: u32,
-    lower: u32,
-}
-
-impl Shape {
-    fn new(rows: usize) -> Shape {
-        let log = rows.trailing_zeros();
-        Shape { upper: log / 2, lower: log - log / 2 }
-    }
-
-    fn pitch(self) -> usize {
-        (1 << self.lower) + 1
-    }
-
-    #[inline(always)]
-    fn position(self, row: usize) -> usize {
-        (row >> self.lower) * self.pitch() + (row & ((1 << self.lower) - 1))
-    }
-
-    fn grow(self, scratch: &mut Vec<LazyGroup>) {
-        if scratch.len() < self.pitch() << self.upper {
-            scratch.resize(self.pitch() << self.upper, LazyGroup::ZERO);
-        }
-    }
-
-    #[inline(always)]
-    fn column(self, column: usize) -> Span {
-        Span { start: column, stride: self.pitch(), log: self.upper, first: 0, block: 0 }
-    }
-
-    #[inline(always)]
-    fn row(self, row: usize) -> Span {
-        Span { start: row * self.pitch(), stride: 1, log: self.lower, first: self.upper, block: row }
-    }
-}
-
-/// How many rows ahead of the one being read a strided pass asks for.
-const PREFETCH_ROWS: usize = 12;
-
-/// The first layers of a large transform: rows of `tile`, which are read from `source` if there is one.
-pub(crate) fn forward_tile(
-    kernels: Kernels,
-    tile: &mut Tile<'_>,
-    rows: usize,
-    source: Option<&[Group]>,
-    twiddles: &Twiddles,
-    scratch: &mut Vec<LazyGroup>,
-) {
-    let shape = Shape::new(rows);
-    shape.grow(scratch);
-    enter(kernels, ForwardTile { tile, rows, source, twiddles, shape, scratch });
-}
-
-struct ForwardTile<'a, 'b> {
-    tile: &'a mut Tile<'b>,
-    rows: usize,
-    source: Option<&'a [Group]>,
-    twiddles: &'a Twiddles,
-    shape: Shape,
-    scratch: &'a mut [LazyGroup],
-}
-
-impl LaneTask for ForwardTile<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let ForwardTile { tile, rows, source, twiddles, shape, scratch } = self;
-        match source {
-            None => {
-                for row in 0..rows {
-                    prefetch(l, tile.address(row + PREFETCH_ROWS));
-                    let value = Stored::load(l, tile.get(row)).to_lazy(l).bias(l, 16);
-                    value.store(l, &mut scratch[shape.position(row)]);
-                }
-            }
-            Some(source) => {
-                let stride = source.len() / rows;
-                for row in 0..rows {
-                    let group = &source[row * stride + tile.index()];
-                    prefetch(l, (group as *const Group).wrapping_add(PREFETCH_ROWS * stride));
-                    let value = Stored::load(l, group).to_lazy(l).bias(l, 16);
-                    value.store(l, &mut scratch[shape.position(row)]);
-                }
-            }
-        }
-        for column in 0..1usize << shape.lower {
-            forward_layers(l, scratch, shape.column(column), twiddles);
-        }
-        for upper in 0..1usize << shape.upper {
-            forward_layers(l, scratch, shape.row(upper), twiddles);
-            for row in upper << shape.lower..(upper + 1) << shape.lower {
-                let value = Lazy::load(l, &scratch[shape.position(row)]);
-                value.pack_reduced(l).store(l, tile.get_mut(row));
-            }
-        }
-    }
-}
-
+/// Divides at the end of a whole inverse transform, where values become canonical; before that they are only reduced.
 #[inline(always)]
-fn prefetch<L: Lanes>(l: L, group: *const Group) {
-    for line in 0..4 {
-        l.prefetch(group.cast::<[u64; 8]>().wrapping_add(line));
-    }
-}
-
-/// The last layers of a large inverse transform. `divide` is log₂ of a divisor, the length of the whole transform.
-pub(crate) fn backward_tile(
-    kernels: Kernels,
-    tile: &mut Tile<'_>,
-    rows: usize,
-    twiddles: &Twiddles,
-    divide: Option<u32>,
-    scratch: &mut Vec<LazyGroup>,
-) {
-    let shape = Shape::new(rows);
-    shape.grow(scratch);
-    enter(kernels, BackwardTile { tile, twiddles, divide, shape, scratch });
-}
-
-struct BackwardTile<'a, 'b> {
-    tile: &'a mut Tile<'b>,
-    twiddles: &'a Twiddles,
-    divide: Option<u32>,
-    shape: Shape,
-    scratch: &'a mut [LazyGroup],
-}
-
-impl LaneTask for BackwardTile<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let BackwardTile { tile, twiddles, divide, shape, scratch } = self;
-        let mut bound = 4;
-        for upper in 0..1usize << shape.upper {
-            for row in upper << shape.lower..(upper + 1) << shape.lower {
-                prefetch(l, tile.address(row + PREFETCH_ROWS));
-                let value = Stored::load(l, tile.get(row)).to_lazy(l);
-                value.store(l, &mut scratch[shape.position(row)]);
-            }
-            bound = backward_layers(l, scratch, shape.row(upper), twiddles, 4);
-        }
-        for column in 0..1usize << shape.lower {
-            backward_layers(l, scratch, shape.column(column), twiddles, bound);
-        }
-        for row in 0..1usize << (shape.lower + shape.upper) {
-            let value = Lazy::load(l, &scratch[shape.position(row)]);
-            finish_backward(l, value, divide).store(l, tile.get_mut(row));
-        }
-    }
-}
-
-/// Divides at the end of the whole transform, where values become canonical; before that they are only reduced.
-#[inline(always)]
-fn finish_backward<L: Lanes>(l: L, value: Lazy<L>, divide: Option<u32>) -> Stored<L> {
+fn finish<L: Lanes>(l: L, value: Lazy<L>, divide: Option<u32>) -> Stored<L> {
     match divide {
         None => value.pack_reduced(l),
         Some(log) => value.bias(l, 1).carry(l).divide_by_power_of_two(l, log).canonical(l),
-    }
-}
-
-/// Rows longer than this many vectors are run in blocks of this many, which fit the first-level cache.
-const BLOCK_LOG: u32 = 7;
-
-/// A whole transform of at least 64 elements inside one tile.
-pub(crate) fn forward_row(
-    kernels: Kernels,
-    groups: &mut [Group],
-    twiddles: &Twiddles,
-    scratch: &mut Vec<LazyGroup>,
-) {
-    if scratch.len() < groups.len() {
-        scratch.resize(groups.len(), LazyGroup::ZERO);
-    }
-    enter(kernels, ForwardRow { groups, twiddles, scratch });
-}
-
-struct ForwardRow<'a> {
-    groups: &'a mut [Group],
-    twiddles: &'a Twiddles,
-    scratch: &'a mut [LazyGroup],
-}
-
-impl LaneTask for ForwardRow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let ForwardRow { groups, twiddles, scratch } = self;
-        for (group, value) in groups.iter().zip(scratch.iter_mut()) {
-            Stored::load(l, group).to_lazy(l).bias(l, 16).store(l, value);
-        }
-        let log = groups.len().trailing_zeros();
-        let inner = log.min(BLOCK_LOG);
-        let outer = log - inner;
-        if outer > 0 {
-            for start in 0..1usize << inner {
-                let span = Span { start, stride: 1 << inner, log: outer, first: 0, block: 0 };
-                forward_layers(l, scratch, span, twiddles);
-            }
-        }
-        for block in 0..1usize << outer {
-            let span = Span { start: block << inner, stride: 1, log: inner, first: outer, block };
-            forward_layers(l, scratch, span, twiddles);
-            for eight in block << (inner - 3)..(block + 1) << (inner - 3) {
-                forward_tail(l, &scratch[8 * eight..], &twiddles.tail[7 * eight..], &mut groups[8 * eight..]);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn load_eight<L: Lanes>(l: L, scratch: &[LazyGroup]) -> [Lazy<L>; 8] {
-    let mut values = [Lazy::zero(l); 8];
-    for i in 0..8 {
-        values[i] = Lazy::load(l, &scratch[i]);
-    }
-    values
-}
-
-/// The pairs of the last three layers within eight vectors, with the twiddle of each.
-const TAIL: [[(usize, usize, usize); 4]; 3] = [
-    [(0, 4, 0), (1, 5, 0), (2, 6, 0), (3, 7, 0)],
-    [(0, 2, 1), (1, 3, 1), (4, 6, 2), (5, 7, 2)],
-    [(0, 1, 3), (2, 3, 4), (4, 5, 5), (6, 7, 6)],
-];
-
-#[inline(always)]
-fn forward_tail<L: Lanes>(l: L, scratch: &[LazyGroup], twiddles: &[Low52Group], groups: &mut [Group]) {
-    let (scratch, twiddles, groups) = (&scratch[..8], &twiddles[..7], &mut groups[..8]);
-    let mut v = Lazy::transpose(l, load_eight(l, scratch));
-    for layer in TAIL {
-        for (x, y, w) in layer {
-            (v[x], v[y]) = forward_butterfly(l, v[x], v[y], Low52::load(l, &twiddles[w]));
-        }
-    }
-    let v = Lazy::transpose(l, v);
-    for i in 0..8 {
-        v[i].canonical(l).store(l, &mut groups[i]);
-    }
-}
-
-/// A whole inverse transform of at least 64 elements inside one tile. `divide` is log₂ of a divisor.
-pub(crate) fn backward_row(
-    kernels: Kernels,
-    groups: &mut [Group],
-    twiddles: &Twiddles,
-    divide: Option<u32>,
-    scratch: &mut Vec<LazyGroup>,
-) {
-    if scratch.len() < groups.len() {
-        scratch.resize(groups.len(), LazyGroup::ZERO);
-    }
-    enter(kernels, BackwardRow { groups, twiddles, divide, scratch });
-}
-
-struct BackwardRow<'a> {
-    groups: &'a mut [Group],
-    twiddles: &'a Twiddles,
-    divide: Option<u32>,
-    scratch: &'a mut [LazyGroup],
-}
-
-impl LaneTask for BackwardRow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let BackwardRow { groups, twiddles, divide, scratch } = self;
-        let log = groups.len().trailing_zeros();
-        let inner = log.min(BLOCK_LOG);
-        let outer = log - inner;
-        // The values read are below 4p, and the tail doubles them three times.
-        let mut bound = 32;
-        for block in 0..1usize << outer {
-            for eight in block << (inner - 3)..(block + 1) << (inner - 3) {
-                backward_tail(
-                    l,
-                    &groups[8 * eight..],
-                    &twiddles.tail[7 * eight..],
-                    &mut scratch[8 * eight..],
-                );
-            }
-            let span = Span { start: block << inner, stride: 1, log: inner, first: outer, block };
-            bound = backward_layers(l, scratch, span, twiddles, 32);
-        }
-        if outer > 0 {
-            for start in 0..1usize << inner {
-                let span = Span { start, stride: 1 << inner, log: outer, first: 0, block: 0 };
-                backward_layers(l, scratch, span, twiddles, bound);
-            }
-        }
-        for (group, value) in groups.iter_mut().zip(scratch.iter()) {
-            finish_backward(l, Lazy::load(l, value), divide).store(l, group);
-        }
-    }
-}
-
-#[inline(always)]
-fn backward_tail<L: Lanes>(l: L, groups: &[Group], twiddles: &[Low52Group], scratch: &mut [LazyGroup]) {
-    let (groups, twiddles, scratch) = (&groups[..8], &twiddles[..7], &mut scratch[..8]);
-    let mut v = [Lazy::zero(l); 8];
-    for i in 0..8 {
-        v[i] = Stored::load(l, &groups[i]).to_lazy(l);
-    }
-    v = Lazy::transpose(l, v);
-    let mut bound = 4;
-    for layer in [TAIL[2], TAIL[1], TAIL[0]] {
-        for (x, y, w) in layer {
-            let w = Low52::load(l, &twiddles[w]);
-            (v[x], v[y]) = backward_butterfly::<L, false>(l, v[x], v[y], w, bound);
-        }
-        bound *= 2;
-    }
-    v = Lazy::transpose(l, v);
-    for i in 0..8 {
-        v[i].store(l, &mut scratch[i]);
     }
 }
 

@@ -24,7 +24,7 @@ mod rows;
 mod tables;
 pub(crate) mod trace;
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{Column, Felt, Group, Kernels, Recycling};
 use ashlar_hash::find_nonce;
 use ashlar_ntt::{bit_reverse_group_order, interpolate, interpolate_coset};
 
@@ -98,6 +98,8 @@ pub fn prove<W: Witness>(
     options: &ProveOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<Proof, ProveError<W::Error>> {
+    // Dropped last, after every column.
+    let _recycling = Recycling::start();
     let log_trace_length = air.log_trace_length();
     parameters.validate(log_trace_length)?;
     if log_trace_length < 3 {

@@ -1,11 +1,12 @@
 //! No layer of any tile overflows, whatever the values and the coset are.
 
+use ashlar_field::Group;
 use ashlar_field::lanes::intervals::{Overflow, any_group, any_multiplier, any_reduced_group, prove};
 
 use rayon::prelude::*;
 
-use super::*;
-use crate::strided::tiles;
+use super::{row::*, tile::*, *};
+use crate::strided::{Tile, tiles};
 
 /// The twiddles of a transform on any coset.
 fn any_twiddles(log: u32, with_tail: bool, direction: Direction) -> Result<Twiddles, Overflow> {
@@ -57,14 +58,15 @@ fn no_strided_tile_overflows() {
             for source in [None, Some(source.as_slice())] {
                 tile_of(&mut vec![value; rows], &mut |mut tile| {
                     let (tile, twiddles, scratch) = (&mut tile, &forward, scratch.as_mut_slice());
-                    let task = ForwardTile { tile, rows, source, twiddles, shape, scratch };
+                    let streams = source.is_some();
+                    let task = ForwardTile { tile, rows, source, twiddles, shape, scratch, streams };
                     assert_eq!(prove(task), Ok(()), "2^{log}");
                 });
             }
             for divide in [None, Some(3 * log), Some(52)] {
                 tile_of(&mut vec![value; rows], &mut |mut tile| {
                     let (tile, twiddles, scratch) = (&mut tile, &backward, scratch.as_mut_slice());
-                    let task = BackwardTile { tile, twiddles, divide, shape, scratch };
+                    let task = BackwardTile { tile, rows, twiddles, divide, shape, scratch };
                     assert_eq!(prove(task), Ok(()), "2^{log}");
                 });
             }

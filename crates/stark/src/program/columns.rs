@@ -6,7 +6,7 @@
 //! every access is to a whole group, and consecutive blocks read consecutive memory. [`bit_reverse_group_order`] goes
 //! from one order to the other, and back.
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{Column, Felt, Group, Kernels, fill_geometric_lanes};
 use ashlar_ntt::{bit_reverse, bit_reverse_group_order};
 use rayon::prelude::*;
 
@@ -75,7 +75,7 @@ pub(crate) fn repeated(column: Column, length: usize) -> Column {
     if times <= 1 {
         return column;
     }
-    let mut out = Column::zeros(length);
+    let mut out = Column::unspecified(length);
     if times < 8 {
         (0..length).for_each(|index| out.set(index, column.get(index / times)));
         return out;
@@ -88,20 +88,14 @@ pub(crate) fn repeated(column: Column, length: usize) -> Column {
 }
 
 /// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`.
-pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize) -> Column {
-    const CHUNK: usize = 512;
-    let mut points = Column::zeros(8 * groups);
+pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize, kernels: Kernels) -> Column {
+    let mut points = Column::unspecified(8 * groups);
     let eighth = generator.pow(groups as u64);
-    points.groups_mut().par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, points)| {
-        let start = shift * generator.pow((chunk * CHUNK) as u64);
-        let mut lanes: [Felt; 8] = std::array::from_fn(|lane| start * eighth.pow(row_block(lane) as u64));
-        for group in points {
-            for (lane, value) in lanes.iter_mut().enumerate() {
-                group.set(lane, *value);
-                *value *= generator;
-            }
-        }
-    });
+    let mut first = Group::ZERO;
+    for lane in 0..8 {
+        first.set(lane, shift * eighth.pow(row_block(lane) as u64));
+    }
+    fill_geometric_lanes(points.groups_mut(), first, generator, kernels);
     points
 }
 

@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
-use ashlar_field::{Column, Felt, Group, Kernels};
+use ashlar_field::{
+    Column, Felt, Group, Kernels,
+    lanes::{LaneTask, Lanes, dispatch},
+    packed::{Multiplier, Stored},
+    subtract_value,
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -118,7 +123,7 @@ impl<'a> Composition<'a> {
     ) -> Option<Column> {
         let length = domain.trace_length() as usize;
         debug_assert_eq!(trace.len(), self.layout.points);
-        let points = coset_points(shift, domain.trace_generator, length / 8);
+        let points = coset_points(shift, domain.trace_generator, length / 8, kernels);
         let has_single = |set: &&Domain| !single_rows(set, domain.trace_length()).included.is_empty();
         let inverses = if self.row_sets.iter().any(has_single) {
             inverse_differences(&points, Felt::ONE, kernels)
@@ -143,7 +148,7 @@ impl<'a> Composition<'a> {
         let mut columns: Vec<ColumnData<'_>> = trace.iter().map(|column| ColumnData::Full(column)).collect();
         columns.extend([ColumnData::Full(points.groups()), ColumnData::Full(inverses.groups())]);
         columns.extend(periodic.iter().chain(&row_sets).map(Table::data));
-        let mut out = Column::zeros(length);
+        let mut out = Column::unspecified(length);
         self.program.run(&columns, kernels, out.groups_mut(), before_task).then_some(out)
     }
 }
@@ -257,12 +262,8 @@ impl Compiler<'_> {
 
 /// 1/(x − value) for all points; zero where there is no inverse.
 pub(crate) fn inverse_differences(points: &Column, value: Felt, kernels: Kernels) -> Column {
-    let mut out = Column::zeros(points.len());
-    out.groups_mut().par_iter_mut().zip(points.groups()).for_each(|(out, point)| {
-        for lane in 0..8 {
-            out.set(lane, point.get(lane) - value);
-        }
-    });
+    let mut out = Column::unspecified(points.len());
+    subtract_value(out.groups_mut(), points.groups(), value, kernels);
     ashlar_field::batch_inverse_groups(out.groups_mut(), kernels);
     out
 }
@@ -274,29 +275,149 @@ pub(crate) fn inverse_differences(points: &Column, value: Felt, kernels: Kernels
 pub(crate) fn split(cosets: [Column; 2], domain: &EvaluationDomain, kernels: Kernels) -> [Column; 2] {
     let length = domain.trace_length() as usize;
     let groups = length / 8;
-    let bits = groups.max(1).ilog2();
     let two_inverse = Felt::from_u64(2).inverse().unwrap_or(Felt::ZERO);
     let generator_inverse = domain.trace_generator.inverse().unwrap_or(Felt::ZERO);
     // 1/2x at the points of the two cosets.
     let halves: [Column; 2] = std::array::from_fn(|position| {
         let shift = Felt::GENERATOR * domain.coset_shift(position as u64);
-        coset_points(shift.inverse().unwrap_or(Felt::ZERO) * two_inverse, generator_inverse, groups)
+        let start = shift.inverse().unwrap_or(Felt::ZERO) * two_inverse;
+        coset_points(start, generator_inverse, groups, kernels)
     });
-    let mut parts = [Column::zeros(length), Column::zeros(length)];
+    let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse, length };
+    let mut parts = [Column::unspecified(length), Column::unspecified(length)];
     let [even, odd] = &mut parts;
-    even.groups_mut().par_iter_mut().zip(odd.groups_mut()).enumerate().for_each(|(index, (even, odd))| {
-        for lane in 0..8 {
-            // Pair i of a coset is at bit-reversed positions 2i and 2i + 1.
-            let pair = 8 * index + lane;
-            let (position, pair) = (pair / (length / 2), pair % (length / 2));
-            let group = reverse_bits(pair as u64 / 4, bits) as usize;
-            let at = 2 * (pair % 4);
-            let pair = &cosets[position].groups()[group];
-            let (a, b) = (pair.get(at), pair.get(at + 1));
-            even.set(lane, (a + b) * two_inverse);
-            odd.set(lane, (a - b) * halves[position].groups()[group].get(at));
-        }
-    });
+    even.groups_mut()
+        .par_chunks_mut(PAIRS_CHUNK)
+        .zip(odd.groups_mut().par_chunks_mut(PAIRS_CHUNK))
+        .enumerate()
+        .for_each(|(chunk, (even, odd))| {
+            let task = SplitPairs { pairs: &pairs, first: chunk * PAIRS_CHUNK, even, odd };
+            dispatch(kernels, task).unwrap_or_else(SplitPairs::one_by_one);
+        });
+    drop((cosets, halves));
     ashlar_ntt::interpolate_coset(&mut parts, Felt::from_u64(9), kernels);
     parts
+}
+
+/// Groups per task.
+const PAIRS_CHUNK: usize = 256;
+
+/// The values of the composition at x and −x, on both cosets, in pairs.
+struct Pairs<'a> {
+    cosets: &'a [Column; 2],
+    /// 1/2x.
+    halves: &'a [Column; 2],
+    two_inverse: Felt,
+    /// Of the trace.
+    length: usize,
+}
+
+impl Pairs<'_> {
+    /// The two groups that hold pairs 8i … 8i + 7, by coset and index: four pairs each, in neighbouring lanes, because
+    /// pair k of a coset is at its bit-reversed positions 2k and 2k + 1.
+    #[inline(always)]
+    fn groups_of(&self, index: usize) -> [(usize, usize); 2] {
+        let of_a_coset = self.length / 2;
+        let bits = (self.length / 8).ilog2();
+        [8 * index, 8 * index + 4].map(
+            #[inline(always)]
+            |pair| (pair / of_a_coset, reverse_bits((pair % of_a_coset) as u64 / 4, bits) as usize),
+        )
+    }
+}
+
+/// (C(x) + C(−x))/2 and (C(x) − C(−x))/2x for the pairs of some groups.
+struct SplitPairs<'a> {
+    pairs: &'a Pairs<'a>,
+    first: usize,
+    even: &'a mut [Group],
+    odd: &'a mut [Group],
+}
+
+impl SplitPairs<'_> {
+    fn one_by_one(self) {
+        let SplitPairs { pairs, first, even, odd } = self;
+        for (i, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
+            for (part, (coset, group)) in pairs.groups_of(first + i).into_iter().enumerate() {
+                let (values, halves) = (&pairs.cosets[coset], &pairs.halves[coset]);
+                let (values, halves) = (&values.groups()[group], &halves.groups()[group]);
+                for pair in 0..4 {
+                    let (a, b) = (values.get(2 * pair), values.get(2 * pair + 1));
+                    even.set(4 * part + pair, (a + b) * pairs.two_inverse);
+                    odd.set(4 * part + pair, (a - b) * halves.get(2 * pair));
+                }
+            }
+        }
+    }
+}
+
+impl LaneTask for SplitPairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let SplitPairs { pairs, first, even, odd } = self;
+        let [at_x, at_minus_x] = [l.load(&[0, 2, 4, 6, 8, 10, 12, 14]), l.load(&[1, 3, 5, 7, 9, 11, 13, 15])];
+        let two_inverse = Multiplier::new(pairs.two_inverse).splat(l);
+        for (i, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
+            let [(coset, group), (other_coset, other_group)] = pairs.groups_of(first + i);
+            let low = Stored::load(l, &pairs.cosets[coset].groups()[group]);
+            let high = Stored::load(l, &pairs.cosets[other_coset].groups()[other_group]);
+            let a = Stored::permute_pair(l, low, high, at_x).to_lazy(l);
+            let b = Stored::permute_pair(l, low, high, at_minus_x).to_lazy(l);
+            two_inverse.mul(l, a.add(l, b).carry(l)).canonical(l).store(l, even);
+            let low = Stored::load(l, &pairs.halves[coset].groups()[group]);
+            let high = Stored::load(l, &pairs.halves[other_coset].groups()[other_group]);
+            let half = Stored::permute_pair(l, low, high, at_x).unpack_x16(l);
+            half.mul(l, a.sub(l, b).bias(l, 2).carry(l)).canonical(l).store(l, odd);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ashlar_field::lanes::intervals::{any_group, prove};
+
+    use super::*;
+
+    #[test]
+    fn splitting_overflows_nowhere_and_is_the_same_pair_by_pair() {
+        for length in [8usize, 16, 64, 1 << 12] {
+            let groups = length / 8;
+            let any = || {
+                let mut column = Column::zeros(length);
+                column.groups_mut().fill(any_group());
+                column
+            };
+            let (cosets, halves) = ([any(), any()], [any(), any()]);
+            let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse: Felt::ONE, length };
+            let (mut even, mut odd) = (vec![Group::ZERO; groups], vec![Group::ZERO; groups]);
+            let task = SplitPairs { pairs: &pairs, first: 0, even: &mut even, odd: &mut odd };
+            assert_eq!(prove(task), Ok(()), "{length}");
+        }
+        for length in [8usize, 16, 64, 1 << 12] {
+            let groups = length / 8;
+            let column = |start: u64| {
+                ashlar_field::geometric_sequence(
+                    length,
+                    Felt::from_u64(start),
+                    Felt::GENERATOR,
+                    Kernels::Scalar,
+                )
+            };
+            let (cosets, halves) = ([column(5), column(7)], [column(11), column(13)]);
+            let two_inverse = Felt::from_u64(17);
+            let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse, length };
+            let split = |kernels: Kernels| {
+                let (mut even, mut odd) = (vec![Group::ZERO; groups], vec![Group::ZERO; groups]);
+                let task = SplitPairs { pairs: &pairs, first: 0, even: &mut even, odd: &mut odd };
+                dispatch(kernels, task).unwrap_or_else(SplitPairs::one_by_one);
+                (even, odd)
+            };
+            let expected = split(Kernels::Scalar);
+            for kernels in Kernels::supported() {
+                assert_eq!(split(kernels), expected, "{kernels}, {length}");
+            }
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub(crate) fn fold(mut coefficients: Column, steps: u32, mut zeta: Felt, kernels
 
 /// The values of a polynomial on the subgroup of order 2^`log_size`, bit-reversed.
 fn extend(coefficients: &Column, log_size: u32, kernels: Kernels) -> Column {
-    let mut values = Column::zeros(1 << log_size);
+    let mut values = Column::unspecified(1 << log_size);
     let length = coefficients.len();
     let generator = Felt::subgroup_generator(log_size).unwrap_or(Felt::ONE);
     let log_cosets = log_size - length.max(1).ilog2();

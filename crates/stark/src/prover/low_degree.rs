@@ -32,7 +32,7 @@ pub(crate) fn evaluate_low_degree(
         power *= wrapped;
     }
     let short = Column::from_felts(&short);
-    let mut values = Column::zeros(length);
+    let mut values = Column::unspecified(length);
     let bits = (length / block).ilog2();
     values.groups_mut().par_chunks_mut(block.div_ceil(8)).enumerate().for_each(|(index, out)| {
         let offset = offset * generator.pow(reverse_bits(index as u64, bits));

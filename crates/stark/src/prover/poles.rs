@@ -35,7 +35,7 @@ impl Poles {
         let scale = -(point * (Felt::ONE - ratio.pow(length))).inverse()?;
         let first = scale * Felt::from_u64(length);
         // e_N, e_(N−1), …, e_1; then e_0 takes the first place.
-        let mut coefficients = Column::zeros(length as usize);
+        let mut coefficients = Column::unspecified(length as usize);
         let last = first * ratio.pow(length);
         fill_geometric(coefficients.groups_mut(), last, ratio.inverse()?, kernels);
         coefficients.set(0, first);
@@ -51,7 +51,7 @@ impl Poles {
         let mut values = [values];
         interpolate_coset(&mut values, Felt::ONE, kernels);
         let [values] = values;
-        let mut out = Column::zeros(length);
+        let mut out = Column::unspecified(length);
         out.groups_mut().par_iter_mut().enumerate().for_each(|(j, group)| {
             for lane in 0..8 {
                 group.set(lane, values.get(j + row_block(lane) * length / 8));

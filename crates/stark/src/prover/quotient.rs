@@ -73,13 +73,13 @@ pub(crate) fn evaluate(
     let mut terms = terms(columns.len() - 2, mask, values, domain.trace_length(), beta);
     let crowded = crowded(&mut terms, columns.len());
     let program = compile(columns.len(), terms, domain);
-    let points = coset_points(shift, domain.trace_generator, groups);
+    let points = coset_points(shift, domain.trace_generator, groups, kernels);
     let inverses = inverse_differences(&points, point, kernels);
     let square_inverses = inverse_differences(&points, point.square(), kernels);
     drop(points);
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
     data.extend([ColumnData::Full(inverses.groups()), ColumnData::Full(square_inverses.groups())]);
-    let mut out = Column::zeros(8 * groups);
+    let mut out = Column::unspecified(8 * groups);
     if !program.run(&data, kernels, out.groups_mut(), before_task) {
         return None;
     }

@@ -115,7 +115,7 @@ fn transformed_groups(
 ) -> Vec<Vec<Group>> {
     let length = 1usize << coset.log_length;
     let coefficients: Vec<&[Group]> = columns.iter().map(|column| column.groups()).collect();
-    let mut values: Vec<Column> = columns.iter().map(|_| Column::zeros(length)).collect();
+    let mut values: Vec<Column> = columns.iter().map(|_| Column::unspecified(length)).collect();
     let mut out: Vec<&mut [Group]> = values.iter_mut().map(Column::groups_mut).collect();
     evaluate_coset_groups(&coefficients, length, coset.offset, &mut out, kernels);
     values

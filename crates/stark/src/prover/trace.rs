@@ -130,8 +130,8 @@ pub(crate) fn coset_offset(domain: &EvaluationDomain, position: usize) -> Felt {
     Felt::GENERATOR * domain.coset_shift(position as u64)
 }
 
-fn zeros(width: usize, domain: &EvaluationDomain) -> Vec<Column> {
-    (0..width).map(|_| Column::zeros(domain.trace_length() as usize)).collect()
+fn unspecified(width: usize, domain: &EvaluationDomain) -> Vec<Column> {
+    (0..width).map(|_| Column::unspecified(domain.trace_length() as usize)).collect()
 }
 
 impl CommittedTrace {
@@ -171,7 +171,7 @@ impl CommittedTrace {
                 fill(&mut trace.tree, rows, &trace.columns, parameters, kernels)?;
                 continue;
             }
-            let mut values = spare.take().unwrap_or_else(|| zeros(trace.columns.len(), domain));
+            let mut values = spare.take().unwrap_or_else(|| unspecified(trace.columns.len(), domain));
             evaluate_coset(&trace.columns, coset_offset(domain, position), &mut values, kernels);
             fill(&mut trace.tree, rows, &values, parameters, kernels)?;
             if policy.keeps(position, last) {
@@ -243,7 +243,7 @@ impl CommittedTrace {
         let coset = present.unwrap_or_else(|| {
             let only = self.policy == StoragePolicy::OneCoset;
             let reused = self.cosets.iter_mut().filter(|_| only).find_map(Option::take);
-            let mut values = reused.unwrap_or_else(|| zeros(self.columns.len(), domain));
+            let mut values = reused.unwrap_or_else(|| unspecified(self.columns.len(), domain));
             evaluate_coset(&self.columns, coset_offset(domain, position), &mut values, kernels);
             values.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
             values
