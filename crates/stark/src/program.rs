@@ -70,8 +70,8 @@ pub(crate) struct Program {
     output: Source,
 }
 
-/// Groups of eight rows that an instruction works on.
-const BLOCK: usize = 2;
+/// Groups of eight rows that an instruction works on: enough that reading it is little beside what it does.
+const BLOCK: usize = 8;
 /// Groups that a task works on.
 const TASK: usize = 128;
 
