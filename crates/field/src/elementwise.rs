@@ -89,20 +89,6 @@ impl Pairwise for Difference {
     }
 }
 
-/// b less a value, whatever a was.
-#[derive(Clone, Copy)]
-struct MinusValue(Felt);
-
-impl Pairwise for MinusValue {
-    fn scalar(self, _: Felt, b: Felt) -> Felt {
-        b - self.0
-    }
-    #[inline(always)]
-    fn packed<L: Lanes>(self, l: L, _: Stored<L>, b: Stored<L>) -> Stored<L> {
-        b.to_lazy(l).sub(l, Stored::splat(l, self.0).to_lazy(l)).bias(l, 1).canonical(l)
-    }
-}
-
 #[derive(Clone, Copy)]
 struct AddScaled(Felt, Multiplier);
 
@@ -153,7 +139,34 @@ pub fn add_scaled_groups(a: &mut [Group], factor: Felt, b: &[Group], kernels: Ke
 /// # Panics
 /// If the lengths differ.
 pub fn subtract_value(out: &mut [Group], a: &[Group], value: Felt, kernels: Kernels) {
-    pairwise(MinusValue(value), out, a, kernels);
+    assert_eq!(out.len(), a.len(), "a result is as long as what it is made of");
+    out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).for_each(|(out, a)| {
+        if let Err(LessValue { out, a, .. }) = dispatch(kernels, LessValue { out, a, value }) {
+            for (out, a) in out.iter_mut().zip(a) {
+                for lane in 0..8 {
+                    out.set(lane, a.get(lane) - value);
+                }
+            }
+        }
+    });
+}
+
+struct LessValue<'a> {
+    out: &'a mut [Group],
+    a: &'a [Group],
+    value: Felt,
+}
+
+impl LaneTask for LessValue<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let value = Stored::splat(l, self.value).to_lazy(l);
+        for (out, a) in self.out.iter_mut().zip(self.a) {
+            Stored::load(l, a).to_lazy(l).sub(l, value).bias(l, 1).canonical(l).store(l, out);
+        }
+    }
 }
 
 /// a ← factor·a.
@@ -213,9 +226,10 @@ mod tests {
         check(Product);
         check(Sum);
         check(Difference);
-        check(MinusValue(-Felt::ONE));
         check(AddScaled(Felt::ONE, any_multiplier()));
         let mut groups = [any_group()];
+        let less = LessValue { out: &mut [Group::ZERO], a: &[any_group()], value: -Felt::ONE };
+        assert_eq!(prove(less), Ok(()));
         assert_eq!(prove(Scale { groups: &mut groups, multiplier: any_multiplier() }), Ok(()));
     }
 }

@@ -2,8 +2,9 @@
 
 use ashlar_field::{
     Column, Felt, Kernels, add_groups, add_scaled_groups, batch_inverse_groups, dot_product,
-    evaluate_polynomial, fill_geometric, fold_coefficients, geometric_sequence, montgomery_from_standard,
-    multiply_groups, prefix_products, scale_groups, standard_from_montgomery, subtract_groups,
+    evaluate_polynomial, fill_geometric, fill_geometric_lanes, fold_coefficients, geometric_sequence,
+    montgomery_from_standard, multiply_groups, prefix_products, scale_groups, standard_from_montgomery,
+    subtract_groups, subtract_value,
 };
 use proptest::prelude::*;
 
@@ -65,6 +66,10 @@ proptest! {
             prop_assert_eq!(scaled, combined(&|a, _| factor * a));
             let both = applied(&a, |a| add_scaled_groups(a.groups_mut(), factor, other.groups(), kernels));
             prop_assert_eq!(both, combined(&|a, b| a + factor * b));
+            let less = applied(&b, |out| {
+                subtract_value(out.groups_mut(), Column::from_felts(&a).groups(), factor, kernels);
+            });
+            prop_assert_eq!(less, combined(&|a, _| a - factor));
         }
     }
 
@@ -118,6 +123,26 @@ proptest! {
             let mut whole = Column::zeros(length / 8 * 8);
             fill_geometric(whole.groups_mut(), start, ratio, kernels);
             prop_assert_eq!(whole.to_felts(), &want[..length / 8 * 8]);
+        }
+    }
+
+    #[test]
+    fn eight_geometric_sequences_go_side_by_side(
+        groups in 0..1100usize,
+        first in prop::array::uniform8(element()),
+        ratio in element(),
+    ) {
+        let group = Column::from_felts(&first).groups()[0];
+        for kernels in Kernels::supported() {
+            let mut column = Column::unspecified(8 * groups);
+            fill_geometric_lanes(column.groups_mut(), group, ratio, kernels);
+            let mut power = Felt::ONE;
+            for group in column.groups() {
+                for (lane, &first) in first.iter().enumerate() {
+                    prop_assert_eq!(group.get(lane), first * power);
+                }
+                power *= ratio;
+            }
         }
     }
 
