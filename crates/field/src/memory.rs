@@ -26,24 +26,23 @@ const MIN_PAGES_BYTES: usize = 4 << 20;
 impl Groups {
     /// All zeros.
     pub(crate) fn zeros(count: usize) -> Groups {
-        #[cfg(target_os = "linux")]
-        if count.saturating_mul(size_of::<Group>()) >= MIN_PAGES_BYTES
-            && let Some(pages) = pages::Pages::zeros(count)
-        {
-            return Groups::Pages(pages);
-        }
-        Groups::Vector(vec![Group::ZERO; count])
+        Groups::allocate(count, true)
     }
 
     /// Groups that are all to be written: some of them may hold what a dropped column held.
     pub(crate) fn unspecified(count: usize) -> Groups {
+        Groups::allocate(count, false)
+    }
+
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
+    fn allocate(count: usize, zeroed: bool) -> Groups {
         #[cfg(target_os = "linux")]
         if count.saturating_mul(size_of::<Group>()) >= MIN_PAGES_BYTES
-            && let Some(pages) = pages::Pages::unspecified(count)
+            && let Some(pages) = pages::Pages::allocate(count, zeroed)
         {
             return Groups::Pages(pages);
         }
-        Groups::zeros(count)
+        Groups::Vector(vec![Group::ZERO; count])
     }
 }
 
@@ -137,39 +136,43 @@ mod pages {
     }
 
     impl Pages {
-        /// `None` if the system refuses: the caller falls back to the ordinary allocator.
-        pub(super) fn zeros(count: usize) -> Option<Pages> {
-            if let Some(mut pages) = Pages::kept(count) {
+        /// Kept pages if there are any that fit, cleared if zeros are asked for, or new ones. `None` if the system
+        /// refuses: the caller falls back to the ordinary allocator.
+        pub(super) fn allocate(count: usize, zeroed: bool) -> Option<Pages> {
+            let taken = kept().take(count);
+            let (mapping, clear) = match taken {
+                Some(mapping) => (mapping, zeroed),
+                None => (Mapping::new(count)?, false),
+            };
+            let mut pages = Pages { mapping: Some(mapping), count };
+            if clear {
                 pages.as_mut_slice().fill(Group::ZERO);
-                return Some(pages);
             }
-            Some(Pages { mapping: Some(Mapping::new(count)?), count })
+            Some(pages)
         }
 
-        /// As [`Pages::zeros`], with what stood in kept pages.
-        pub(super) fn unspecified(count: usize) -> Option<Pages> {
-            Pages::kept(count).or_else(|| Some(Pages { mapping: Some(Mapping::new(count)?), count }))
-        }
-
-        fn kept(count: usize) -> Option<Pages> {
-            Some(Pages { mapping: Some(kept().take(count)?), count })
+        /// Where the groups are, and how many.
+        #[inline(always)]
+        fn extent(&self) -> (*mut Group, usize) {
+            match &self.mapping {
+                Some(mapping) => (mapping.first.as_ptr(), self.count),
+                None => (NonNull::dangling().as_ptr(), 0),
+            }
         }
 
         #[inline(always)]
         pub(super) fn as_slice(&self) -> &[Group] {
-            let first = self.mapping.as_ref().map_or(NonNull::dangling(), |mapping| mapping.first);
-            let count = if self.mapping.is_some() { self.count } else { 0 };
+            let (first, count) = self.extent();
             // SAFETY: `count` groups fit behind `first`, aligned to 2 MiB; the system zeroed them or they hold what a
             // column held, and every bit pattern is a group. `&self` keeps the mapping alive and unchanged.
-            unsafe { slice::from_raw_parts(first.as_ptr(), count) }
+            unsafe { slice::from_raw_parts(first, count) }
         }
 
         #[inline(always)]
         pub(super) fn as_mut_slice(&mut self) -> &mut [Group] {
-            let first = self.mapping.as_ref().map_or(NonNull::dangling(), |mapping| mapping.first);
-            let count = if self.mapping.is_some() { self.count } else { 0 };
+            let (first, count) = self.extent();
             // SAFETY: as in `as_slice`; `&mut self` makes the borrow exclusive.
-            unsafe { slice::from_raw_parts_mut(first.as_ptr(), count) }
+            unsafe { slice::from_raw_parts_mut(first, count) }
         }
     }
 
