@@ -156,9 +156,7 @@ impl Store {
         let (proposals, evidence, policy) = (proposals.to_vec(), evidence.cloned(), policy.clone());
         // The examination computes for a while: it must not keep other tasks of this thread waiting.
         let examined = tokio::task::spawn_blocking(move || {
-            let now = Moment::now();
-            let mut examiner =
-                Examiner { evidence: evidence.as_ref(), policy: &policy, now, attestation: None };
+            let mut examiner = Examiner::new(evidence.as_ref(), &policy, Moment::now());
             proposals.iter().map(|proposal| examiner.examine(proposal)).collect::<Vec<_>>()
         });
         let Ok(examined) = examined.await else {

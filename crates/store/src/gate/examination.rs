@@ -1,8 +1,8 @@
 //! The examination: from the bytes of the evidence to what may be executed, without asking any record.
 
-use ashlar_cpu_air::statement::{Claim, StatementError};
+use ashlar_cpu_air::statement::{FactHash, StatementError};
 use ashlar_field::Felt;
-use ashlar_risk::{Decision, Model, Proposal, decide, output_record, parse_output};
+use ashlar_risk::{Decision, Model, Proposal, Record, decide, output_record, parse_output};
 use ashlar_stone::{Json, MOST_INPUT_BYTES, PolicyError, ProofFile, VerifyError, verify};
 use serde_json::{Value, json};
 
@@ -81,30 +81,45 @@ pub fn examine(
     policy: &GatePolicy,
     now: Moment,
 ) -> Result<Admission, Refusal> {
-    Examiner { evidence, policy, now, attestation: None }.examine(proposal)
+    Examiner::new(evidence, policy, now).examine(proposal)
 }
 
-/// Examines one piece of evidence for any number of proposals, and verifies its proof once.
+/// Examines one piece of evidence for any number of proposals. Nothing about the evidence depends on the proposal but the
+/// layout that its model asks for: it is hashed once, and its proof verified and its statement read once.
 pub(super) struct Examiner<'a> {
-    pub(super) evidence: Option<&'a Evidence>,
-    pub(super) policy: &'a GatePolicy,
-    pub(super) now: Moment,
+    evidence: Option<&'a Evidence>,
+    policy: &'a GatePolicy,
+    now: Moment,
+    /// The evidence again, once it was found admissible.
+    admitted: Option<&'a Evidence>,
     /// What the evidence proves, once it was verified, and in which layout.
-    pub(super) attestation: Option<(&'static str, Attestation)>,
+    attestation: Option<(&'static str, Attestation)>,
 }
 
 /// What evidence that was verified under the gate's policy proves.
-pub(super) struct Attestation {
-    claim: Claim,
+struct Attestation {
+    program_hash: Felt,
+    fact_hash: Felt,
+    output: Vec<Felt>,
+    /// The records that the output holds, once somebody asked.
+    records: Option<Vec<Record>>,
     evidence: ContentHash,
     conjectured_bits: u32,
     proven_bits: u32,
 }
 
-impl Examiner<'_> {
+impl<'a> Examiner<'a> {
+    /// For evidence that comes to the gate `now`.
+    pub(super) fn new(evidence: Option<&'a Evidence>, policy: &'a GatePolicy, now: Moment) -> Self {
+        Examiner { evidence, policy, now, admitted: None, attestation: None }
+    }
+
     /// As [`examine`].
     pub(super) fn examine(&mut self, proposal: &Proposal) -> Result<Admission, Refusal> {
-        let evidence = admissible(self.evidence, self.policy, self.now)?;
+        let evidence = match self.admitted {
+            Some(evidence) => evidence,
+            None => *self.admitted.insert(admissible(self.evidence, self.policy, self.now)?),
+        };
         let decision = decide(proposal).map_err(Refusal::Undecidable)?;
         let model = Model::by_version(proposal.model_version).map_err(Refusal::Undecidable)?;
         let known = self.attestation.take().filter(|(layout, _)| *layout == model.layout);
@@ -112,20 +127,23 @@ impl Examiner<'_> {
             Some(known) => known,
             None => (model.layout, attest(evidence, self.policy, model.layout)?),
         });
-        let program_hash = attestation.claim.program.hash().0;
-        if program_hash != model.program_hash {
+        if attestation.program_hash != model.program_hash {
             return Err(Refusal::WrongProgram {
                 model_version: proposal.model_version,
                 expected: model.program_hash,
-                got: program_hash,
+                got: attestation.program_hash,
             });
         }
-        check_output(proposal, &decision, &attestation.claim.output.0)?;
+        let records = match &mut attestation.records {
+            Some(records) => records,
+            unread => unread.insert(parse_output(&attestation.output).map_err(Refusal::UnreadableOutput)?),
+        };
+        check_records(proposal, &decision, records)?;
         Ok(Admission {
             proposal: proposal.clone(),
             decision,
-            program_hash,
-            fact_hash: attestation.claim.fact_hash().0,
+            program_hash: attestation.program_hash,
+            fact_hash: attestation.fact_hash,
             evidence: attestation.evidence,
             conjectured_bits: attestation.conjectured_bits,
             proven_bits: attestation.proven_bits,
@@ -180,8 +198,12 @@ fn attest(evidence: &Evidence, policy: &GatePolicy, layout: &'static str) -> Res
         .as_ref()
         .map_err(|entry| refusal(VerifyError::Statement(StatementError::Entry(entry.clone()))))?;
 
+    let program_hash = claim.program.hash();
     Ok(Attestation {
-        claim: claim.clone(),
+        program_hash: program_hash.0,
+        fact_hash: FactHash::new(program_hash, claim.output.hash()).0,
+        output: claim.output.0.clone(),
+        records: None,
         evidence: evidence.sha256,
         conjectured_bits: verified.security.conjectured_bits,
         proven_bits: verified.security.proven_bits,
@@ -199,9 +221,8 @@ fn check_age(made_at: Moment, policy: &GatePolicy, now: Moment) -> Result<(), Re
 }
 
 /// The output must hold this proposal's record, equal to the reference's, with the verdict accepted.
-fn check_output(proposal: &Proposal, decision: &Decision, output: &[Felt]) -> Result<(), Refusal> {
+fn check_records(proposal: &Proposal, decision: &Decision, records: &[Record]) -> Result<(), Refusal> {
     let proposal_id = decision.proposal_id;
-    let records = parse_output(output).map_err(Refusal::UnreadableOutput)?;
     let record = records
         .iter()
         .find(|record| record.decision.proposal_id == proposal_id)
@@ -265,7 +286,8 @@ mod tests {
     }
 
     fn check(proposal: &Proposal, output: &[Felt]) -> Result<(), Refusal> {
-        check_output(proposal, &decide(proposal).unwrap(), output)
+        let records = parse_output(output).map_err(Refusal::UnreadableOutput)?;
+        check_records(proposal, &decide(proposal).unwrap(), &records)
     }
 
     #[test]
