@@ -27,9 +27,6 @@ const TYPICAL_PAGE: u64 = 4096;
 /// the records.
 const BESIDES: u64 = 128 << 20;
 
-/// A proof that stores two cosets within so many bytes does so.
-const SMALL: u64 = 1 << 30;
-
 /// Cells and registers that the machine keeps for every step, in bytes, while the trace is made.
 const MACHINE_BYTES_A_STEP: u64 = 128;
 
@@ -119,11 +116,9 @@ impl Forecast {
         };
         let chosen = choose(&target, &wish, rates).map_err(|error| error.to_string())?;
         let prediction = &chosen.prediction;
-        // One coset is what the prover falls back to; a small proof stores both and is quicker.
-        let [one, two] = [StoragePolicy::OneCoset, StoragePolicy::TwoCosets]
-            .map(|storage| Forecast::with_process(prediction.memory_bytes(storage) as u64, size.n_steps));
+        let columns = prediction.memory_bytes(StoragePolicy::default()) as u64;
         Ok(Forecast {
-            memory_bytes: if two <= SMALL { two } else { one },
+            memory_bytes: Forecast::with_process(columns, size.n_steps),
             cpu_seconds: prediction.cpu_seconds(),
             seconds: prediction.wall_seconds(2),
             proof_bytes: prediction.bytes as u64,

@@ -134,17 +134,13 @@ pub fn add_scaled_groups(a: &mut [Group], factor: Felt, b: &[Group], kernels: Ke
     pairwise(AddScaled(factor, Multiplier::new(factor)), a, b, kernels);
 }
 
-/// out ← a − value, element by element.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn subtract_value(out: &mut [Group], a: &[Group], value: Felt, kernels: Kernels) {
-    assert_eq!(out.len(), a.len(), "a result is as long as what it is made of");
-    out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).for_each(|(out, a)| {
-        if let Err(LessValue { out, a, .. }) = dispatch(kernels, LessValue { out, a, value }) {
-            for (out, a) in out.iter_mut().zip(a) {
+/// a ← a − value, for every element.
+pub fn subtract_value(a: &mut [Group], value: Felt, kernels: Kernels) {
+    a.par_chunks_mut(CHUNK).for_each(|groups| {
+        if let Err(LessValue { groups, .. }) = dispatch(kernels, LessValue { groups, value }) {
+            for group in groups {
                 for lane in 0..8 {
-                    out.set(lane, a.get(lane) - value);
+                    group.set(lane, group.get(lane) - value);
                 }
             }
         }
@@ -152,8 +148,7 @@ pub fn subtract_value(out: &mut [Group], a: &[Group], value: Felt, kernels: Kern
 }
 
 struct LessValue<'a> {
-    out: &'a mut [Group],
-    a: &'a [Group],
+    groups: &'a mut [Group],
     value: Felt,
 }
 
@@ -163,8 +158,8 @@ impl LaneTask for LessValue<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         let value = Stored::splat(l, self.value).to_lazy(l);
-        for (out, a) in self.out.iter_mut().zip(self.a) {
-            Stored::load(l, a).to_lazy(l).sub(l, value).bias(l, 1).canonical(l).store(l, out);
+        for group in self.groups {
+            Stored::load(l, group).to_lazy(l).sub(l, value).bias(l, 1).canonical(l).store(l, group);
         }
     }
 }
@@ -228,8 +223,7 @@ mod tests {
         check(Difference);
         check(AddScaled(Felt::ONE, any_multiplier()));
         let mut groups = [any_group()];
-        let less = LessValue { out: &mut [Group::ZERO], a: &[any_group()], value: -Felt::ONE };
-        assert_eq!(prove(less), Ok(()));
+        assert_eq!(prove(LessValue { groups: &mut [any_group()], value: -Felt::ONE }), Ok(()));
         assert_eq!(prove(Scale { groups: &mut groups, multiplier: any_multiplier() }), Ok(()));
     }
 }

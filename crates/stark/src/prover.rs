@@ -6,12 +6,14 @@
 //! | [`tables`] | known columns on a coset |
 //! | [`composition`] | the constraints as one polynomial |
 //! | [`quotient`] | out-of-domain values and the quotient that ties them to the columns |
+//! | [`barycentric`] | values out of the domain, from those on a coset |
 //! | [`rows`] | a few rows of a coset that is not kept |
 //! | [`layers`] | the layers of the low-degree test |
 //! | [`diagnosis`] | which constraint a trace violates |
 //! | [`progress`] | progress and cancellation |
 //! | [`error`] | the ways to fail |
 
+mod barycentric;
 pub(crate) mod composition;
 mod diagnosis;
 pub(crate) mod error;
@@ -24,13 +26,13 @@ mod rows;
 mod tables;
 pub(crate) mod trace;
 
-use ashlar_field::{Column, Felt, Group, Kernels, Recycling};
+use ashlar_field::{Column, Felt, Kernels, Recycling};
 use ashlar_hash::find_nonce;
 use ashlar_ntt::{bit_reverse_group_order, interpolate, interpolate_coset};
 
 use crate::{
     StarkParameters,
-    air::{Air, Witness},
+    air::{Air, Cell, Witness},
     channel::{
         prover::ProverChannel,
         randomness::Randomness,
@@ -46,7 +48,7 @@ use composition::Composition;
 use error::ProveError;
 use layers::{CommittedLayer, fold};
 use progress::{Observer, Phase, Progress};
-use trace::{CommitError, CommittedTrace, StoragePolicy, coset_offset, row_of};
+use trace::{CommitError, CommittedTrace, Known, StoragePolicy, coset_offset, row_of};
 
 /// How to prove; none of it but `annotate` changes the result.
 #[derive(Clone, Debug)]
@@ -129,11 +131,19 @@ struct Prover<'a> {
     channel: ProverChannel,
 }
 
+/// Columns that other ones make room for.
+#[derive(Clone, Copy)]
+struct Room {
+    /// All that exist beside the first trace.
+    beside: usize,
+    /// Those among them that were committed to.
+    for_good: usize,
+}
+
 type Outcome<T, W> = Result<T, ProveError<<W as Witness>::Error>>;
 
 impl Prover<'_> {
     fn run<W: Witness>(mut self, witness: &mut W) -> Outcome<Proof, W> {
-        let system = self.air.constraint_system();
         let [first_width, interaction_width] = self.air.trace_widths();
         self.report::<W>(Phase::FirstTrace, 0, 1)?;
         let columns = witness.first_trace().map_err(ProveError::Witness)?;
@@ -143,6 +153,9 @@ impl Prover<'_> {
             .map(|k| self.channel.draw_felt(Scope::Interaction, format_args!("Interaction element #{k}")))
             .collect();
         self.report::<W>(Phase::InteractionTrace, 0, 1)?;
+        // The second copies of its columns.
+        let room = Room { beside: interaction_width, for_good: 0 };
+        self.make_room(&mut [&mut first], room, COMPOSITION_COSETS[0]);
         let columns = witness.interaction_trace(&elements).map_err(ProveError::Witness)?;
         let mut interaction = self.commit_trace::<W>(
             columns,
@@ -153,30 +166,20 @@ impl Prover<'_> {
         let label = "Constraint polynomial random element";
         let alpha = self.channel.draw_felt(Scope::Original, format_args!("{label}"));
         let values = self.air.parameters(&elements).ok_or(ProveError::DegenerateRandomness)?;
-        let mut composition = self.compose::<W>(&mut first, &mut interaction, alpha, &values)?;
+        let composition = self.compose::<W>(&mut first, &mut interaction, alpha, &values)?;
         let point = self.channel.draw_felt(Scope::OutOfDomainValues, format_args!("Evaluation point"));
 
         self.report::<W>(Phase::OutOfDomain, 0, 1)?;
-        let (domain, kernels) = (self.domain, self.options.kernels);
-        let [of_first, of_interaction] =
-            [&mut first, &mut interaction].map(|trace| trace.coefficients(&domain, kernels));
-        let coefficients: Vec<&Column> = of_first.iter().chain(of_interaction).collect();
-        let mut out_of_domain =
-            quotient::mask_values(&coefficients, &system.mask, &self.domain, point, kernels);
-        out_of_domain.extend(
-            composition.coefficients(&domain, kernels).iter().flat_map(|part| {
-                ashlar_field::evaluate_polynomial(part.groups(), &[point.square()], kernels)
-            }),
-        );
+        let mut traces = [first, interaction, composition];
+        let out_of_domain = self.out_of_domain(&mut traces, point);
         self.send_out_of_domain(&out_of_domain)?;
         if !self.options.skip_consistency_check {
-            self.check_consistency::<W>(&elements, alpha, point, &out_of_domain, &coefficients, &values)?;
+            self.check_consistency::<W>(&mut traces, &elements, alpha, point, &out_of_domain, &values)?;
         }
         let beta = self.channel.draw_felt(Scope::OutOfDomain, format_args!("{label}"));
-        let mut traces = [first, interaction, composition];
         let quotient = self.quotient::<W>(&mut traces, &out_of_domain, point, beta)?;
-        traces.iter_mut().for_each(|trace| trace.release_cosets(&domain, kernels));
-        self.low_degree_test::<W>(&traces, quotient)?;
+        traces.iter_mut().for_each(CommittedTrace::release_cosets);
+        self.low_degree_test::<W>(&mut traces, quotient)?;
         let (bytes, record) = self.channel.finish();
         let (statistics, annotations) = record.finish();
         self.observer.finished();
@@ -249,19 +252,67 @@ impl Prover<'_> {
         let compiled = Composition::compile(system, &self.domain, width, alpha, values)
             .ok_or(ProveError::Air("a constraint uses a parameter that does not exist"))?;
         let mut cosets = [Column::zeros(0), Column::zeros(0)];
+        // The second copies of the interaction, the tables of the known columns and the inverses, for either coset.
+        let length = self.domain.trace_length();
+        let tables = interaction.width() + 1 + system.table_cells(length).div_ceil(length) as usize;
         for (done, position) in COMPOSITION_COSETS.into_iter().enumerate() {
             self.report::<W>(phase, done as u64, 2)?;
+            // And the composition on this coset and those before.
+            let room = Room { beside: tables + done + 1, for_good: 0 };
+            self.make_room(&mut [&mut *first, &mut *interaction], room, position);
             let columns = [&mut *first, &mut *interaction]
                 .map(|trace| trace.hold_coset(position, &self.domain, kernels));
-            let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
+            let columns = columns.concat();
             let shift = coset_offset(&self.domain, position);
             cosets[position] = compiled
                 .evaluate(&columns, &self.domain, shift, kernels, &|| !self.observer.is_cancelled())
                 .ok_or(ProveError::Cancelled { phase })?;
         }
+        // The composition on two cosets and its two parts, which are extended by two columns then.
+        let room = Room { beside: interaction.width() + 4, for_good: 0 };
+        self.make_room(&mut [first, interaction], room, QUOTIENT_COSET);
         let parts = composition::split(cosets, &self.domain, kernels);
         let (phase, scope) = (Phase::CompositionCommitment, Scope::CompositionCommitment);
-        self.commit::<W>(parts.into(), QUOTIENT_COSET, phase, scope)
+        let mut composition = self.commit::<W>(parts.into(), QUOTIENT_COSET, phase, scope)?;
+        if self.options.storage == StoragePolicy::OneCoset {
+            // From here on the coset of the quotient is all that is read.
+            composition.keep_once(composition.width(), QUOTIENT_COSET, &self.domain, kernels);
+        }
+        Ok(composition)
+    }
+
+    /// Where there are two copies of the traces, gives up the second ones of so many columns. The coset at `position` is
+    /// kept.
+    ///
+    /// Where the extension is kept alone, these are as many columns as are made `beside` the first trace, so that no step
+    /// takes much more memory than the first commitment took. Coefficients are given up for as many as are made `for_good`.
+    fn make_room(&self, traces: &mut [&mut CommittedTrace], room: Room, position: usize) {
+        let storage = self.options.storage;
+        if storage != StoragePolicy::OneCoset {
+            return;
+        }
+        let alone = storage.keeps_extension_alone(1 << self.domain.log_n_cosets);
+        let mut wanted = if alone { room.beside } else { room.for_good };
+        for trace in traces.iter_mut() {
+            let given_up = trace.keep_once(wanted, position, &self.domain, self.options.kernels);
+            wanted = wanted.saturating_sub(given_up);
+        }
+    }
+
+    /// The values of the mask at z, then those of the parts of the composition at z².
+    fn out_of_domain(&self, traces: &mut [CommittedTrace; 3], point: Felt) -> Vec<Felt> {
+        let (domain, kernels) = (&self.domain, self.options.kernels);
+        for trace in traces.iter_mut() {
+            trace.hold_coset(QUOTIENT_COSET, domain, kernels);
+        }
+        let shift = coset_offset(domain, QUOTIENT_COSET);
+        let [first, interaction, composition] = traces.each_ref().map(|trace| trace.known(QUOTIENT_COSET));
+        let columns: Vec<Known<'_>> = first.into_iter().chain(interaction).collect();
+        let mask = &self.air.constraint_system().mask;
+        let mut values = quotient::mask_values(&columns, mask, domain, shift, point, kernels);
+        let parts = [0, 1].map(|column| Cell { column, row: 0 });
+        values.extend(quotient::mask_values(&composition, &parts, domain, shift, point.square(), kernels));
+        values
     }
 
     fn send_out_of_domain(&mut self, values: &[Felt]) -> Result<(), ashlar_field::NotCanonical> {
@@ -278,11 +329,11 @@ impl Prover<'_> {
     /// The verifier's own check, before any more work: a trace that fails it violates a constraint.
     fn check_consistency<W: Witness>(
         &self,
+        traces: &mut [CommittedTrace; 3],
         elements: &[Felt],
         alpha: Felt,
         point: Felt,
         values: &[Felt],
-        coefficients: &[&Column],
         parameters: &[Felt],
     ) -> Outcome<(), W> {
         let expected = constraints_at_point(self.air, &self.domain, elements, alpha, point, values)
@@ -293,9 +344,12 @@ impl Prover<'_> {
         if even + point * odd == expected {
             return Ok(());
         }
-        let system = self.air.constraint_system();
-        let kernels = self.options.kernels;
-        Err(match diagnosis::first_violation(system, coefficients, &self.domain, parameters, kernels) {
+        let (system, kernels) = (self.air.constraint_system(), self.options.kernels);
+        let [first, interaction, _] = traces;
+        let coefficients = [first, interaction]
+            .map(|trace| trace.coefficients(QUOTIENT_COSET, &self.domain, kernels))
+            .concat();
+        Err(match diagnosis::first_violation(system, &coefficients, &self.domain, parameters, kernels) {
             Some((constraint, row)) => ProveError::ConstraintsViolated { constraint, row },
             None => ProveError::Air("every row satisfies the constraints, but their composition does not"),
         })
@@ -311,10 +365,14 @@ impl Prover<'_> {
     ) -> Outcome<Column, W> {
         let phase = Phase::Quotient;
         self.report::<W>(phase, 0, 1)?;
-        let columns = traces
-            .each_mut()
+        // The parts of the composition, two columns of inverses, and the quotient; or it, poles and a sum of them.
+        let [first, interaction, composition] = traces;
+        let parts = composition.width();
+        let room = Room { beside: interaction.width() + parts + 3, for_good: parts };
+        self.make_room(&mut [&mut *first, &mut *interaction], room, QUOTIENT_COSET);
+        let columns = [first, interaction, composition]
             .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
-        let columns: Vec<&[Group]> = columns.into_iter().flatten().map(Column::groups).collect();
+        let columns = columns.concat();
         let mut quotient = quotient::evaluate(
             &columns,
             &self.air.constraint_system().mask,
@@ -338,7 +396,7 @@ impl Prover<'_> {
     /// Layers, last layer, proof of work, queries and openings.
     fn low_degree_test<W: Witness>(
         &mut self,
-        traces: &[CommittedTrace; 3],
+        traces: &mut [CommittedTrace; 3],
         quotient: Column,
     ) -> Outcome<(), W> {
         let layers = FriLayers::new(self.parameters, self.domain.log_trace_length);
@@ -399,12 +457,12 @@ impl Prover<'_> {
 
     fn open_traces<W: Witness>(
         &mut self,
-        traces: &[CommittedTrace; 3],
+        traces: &mut [CommittedTrace; 3],
         layers: &FriLayers,
         queries: &[u64],
     ) -> Outcome<(), W> {
         let step = layers.first_step;
-        for (index, trace) in traces.iter().enumerate() {
+        for (index, trace) in traces.iter_mut().enumerate() {
             self.report::<W>(Phase::Openings, index as u64, 4)?;
             let rows = queries.iter().flat_map(|&query| (query << step)..((query + 1) << step));
             let plan = DecommitmentPlan::new(trace.tree.shape, rows);

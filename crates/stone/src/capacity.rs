@@ -255,29 +255,19 @@ impl Fault for TooMuchMemory {
 impl MemoryLimit {
     /// What to keep in memory. Whether it fits is for [`MemoryLimit::check`].
     pub fn storage(self, prediction: &Prediction, choice: StorageChoice) -> StoragePolicy {
-        self.storage_within(Memory::now(), &|policy| needed(prediction, policy), choice)
+        self.storage_within(Memory::now(), needed(prediction, StoragePolicy::OneCoset), choice)
     }
 
-    fn storage_within(
-        self,
-        memory: Option<Memory>,
-        need: &dyn Fn(StoragePolicy) -> u64,
-        choice: StorageChoice,
-    ) -> StoragePolicy {
-        /// What a proof that stores two cosets leaves to others: all but this part.
-        const SHARE: u64 = 10;
-        let available = memory.map_or(u64::MAX, |memory| memory.available);
-        let (room, most) = match self {
-            MemoryLimit::Bytes(bytes) => (bytes, bytes),
-            MemoryLimit::Reserved(bytes) => (bytes.saturating_mul(SHARE), bytes),
-            MemoryLimit::Unlimited | MemoryLimit::Available => (available, available),
+    fn storage_within(self, memory: Option<Memory>, two_copies: u64, choice: StorageChoice) -> StoragePolicy {
+        let most = match self {
+            MemoryLimit::Bytes(bytes) | MemoryLimit::Reserved(bytes) => bytes,
+            MemoryLimit::Unlimited | MemoryLimit::Available => {
+                memory.map_or(u64::MAX, |memory| memory.available)
+            }
         };
         match choice {
             StorageChoice::Only(policy) => policy,
-            StorageChoice::Automatic if need(StoragePolicy::TwoCosets) <= room / SHARE => {
-                StoragePolicy::TwoCosets
-            }
-            StorageChoice::Automatic if need(StoragePolicy::OneCoset) <= most => StoragePolicy::OneCoset,
+            StorageChoice::Automatic if two_copies <= most => StoragePolicy::OneCoset,
             StorageChoice::Automatic => StoragePolicy::InPlace,
         }
     }
@@ -377,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn small_proofs_store_two_cosets_large_ones_one_and_the_largest_one_copy() {
+    fn proofs_have_two_copies_of_a_column_and_the_largest_one() {
         let machine = Memory { limit: 24 << 30, available: 16 << 30, bound: MemoryBound::Machine };
         let need = |gigabytes: u64, policy| match policy {
             StoragePolicy::Stored => (4 * gigabytes) << 30,
@@ -386,15 +376,14 @@ mod tests {
             StoragePolicy::InPlace => gigabytes << 29,
         };
         let chosen = |gigabytes, limit: MemoryLimit, choice| {
-            let policy = limit.storage_within(Some(machine), &|policy| need(gigabytes, policy), choice);
+            let two_copies = need(gigabytes, StoragePolicy::OneCoset);
+            let policy = limit.storage_within(Some(machine), two_copies, choice);
             limit.check_within(Some(machine), need(gigabytes, policy)).map(|()| policy)
         };
         let automatic = |gigabytes, limit| chosen(gigabytes, limit, StorageChoice::Automatic);
-        assert_eq!(automatic(1, MemoryLimit::Available), Ok(StoragePolicy::TwoCosets));
-        assert_eq!(automatic(2, MemoryLimit::Available), Ok(StoragePolicy::OneCoset));
-        assert_eq!(automatic(2, MemoryLimit::Bytes(64 << 30)), Ok(StoragePolicy::TwoCosets));
-        // What was set aside for it alone needs no room beside it.
-        assert_eq!(automatic(2, MemoryLimit::Reserved(3 << 30)), Ok(StoragePolicy::TwoCosets));
+        assert_eq!(automatic(16, MemoryLimit::Available), Ok(StoragePolicy::OneCoset));
+        assert_eq!(automatic(2, MemoryLimit::Bytes(2 << 30)), Ok(StoragePolicy::OneCoset));
+        assert_eq!(automatic(2, MemoryLimit::Bytes(1 << 30)), Ok(StoragePolicy::InPlace));
         assert_eq!(automatic(2, MemoryLimit::Reserved(2 << 30)), Ok(StoragePolicy::OneCoset));
         assert_eq!(automatic(2, MemoryLimit::Reserved(1 << 30)), Ok(StoragePolicy::InPlace));
         let refusal = automatic(2, MemoryLimit::Reserved(1 << 29)).unwrap_err();

@@ -81,7 +81,7 @@ pub struct Prediction {
     pub bytes: f64,
     /// Expected field elements of calldata that Integrity's verifier contract takes for the whole proof in one call.
     pub calldata_felts: f64,
-    /// CPU seconds of proving by phase with the default storage policy, over all threads, on a machine of these rates
+    /// CPU seconds of proving by phase with [`StoragePolicy::TwoCosets`], over all threads, on a machine of these rates
     /// that does nothing else.
     pub phases: PhaseSeconds,
     /// CPU seconds of verifying it once.
@@ -187,17 +187,38 @@ fn transform(shape: &TraceShape, rates: &Rates) -> f64 {
     length / 2.0 * f64::from(shape.log_trace_length) * rates.butterfly
 }
 
-/// Transforms that a storage policy adds to those of the default one.
+/// Transforms that a storage policy adds to those of [`StoragePolicy::TwoCosets`].
 fn transforms_again(parameters: &StarkParameters, shape: &TraceShape, storage: StoragePolicy) -> f64 {
     let traces = (shape.widths[0] + shape.widths[1]) as f64;
     let cosets = two_to(parameters.log_n_cosets);
     match storage {
         StoragePolicy::Stored | StoragePolicy::TwoCosets => 0.0,
-        StoragePolicy::OneCoset => traces,
-        // Back from every coset but the last that is hashed; then the traces go to the other coset of the composition,
-        // all columns to coefficients, to the coset of the quotient, and to coefficients.
-        StoragePolicy::InPlace => (traces + 2.0) * (cosets - 1.0 + 3.0) + 2.0 * traces,
+        // Columns of which one coset is given up go back and to the other one; those that had but one in the end, back
+        // for the openings.
+        StoragePolicy::OneCoset if parameters.log_n_cosets == 1 => {
+            let [constraints, quotient] = [CONSTRAINT_COLUMNS, QUOTIENT_COLUMNS]
+                .map(|columns| (columns + shape.widths[1] as f64 + tables(shape).ceil()).min(traces));
+            2.0 * constraints + quotient
+        }
+        // The traces go to the second coset of the composition again; its parts, and two columns that make room for them,
+        // go back from that of the quotient.
+        StoragePolicy::OneCoset => traces + 4.0,
+        // Back from every coset but the last that is hashed, to the other coset of the composition, and back for the
+        // openings.
+        StoragePolicy::InPlace => (traces + 2.0) * cosets + 2.0 * traces,
     }
+}
+
+/// Columns that exist beside the trace while the composition is evaluated: inverses, and the composition on two cosets.
+const CONSTRAINT_COLUMNS: f64 = 3.0;
+/// While it is split: the composition on two cosets, and its parts.
+const SPLIT_COLUMNS: f64 = 4.0;
+/// While the quotient is made: the parts of the composition, two of inverses, and the quotient.
+const QUOTIENT_COLUMNS: f64 = 5.0;
+
+/// The tables of a coset, in columns.
+fn tables(shape: &TraceShape) -> f64 {
+    shape.table_cells as f64 / two_to(shape.log_trace_length)
 }
 
 /// Where the bytes of a proof with these parameters over a trace of this shape are.
@@ -205,7 +226,7 @@ pub fn proof_parts(parameters: &StarkParameters, shape: &TraceShape) -> ProofPar
     Stream::expected(parameters, shape).parts(parameters, shape)
 }
 
-/// CPU seconds of every phase, with the default storage policy.
+/// CPU seconds of every phase, with [`StoragePolicy::TwoCosets`].
 fn phases(parameters: &StarkParameters, shape: &TraceShape, rates: &Rates) -> PhaseSeconds {
     let length = two_to(shape.log_trace_length);
     let blow_up = two_to(parameters.log_n_cosets);
@@ -302,26 +323,38 @@ fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: Stora
     let length = two_to(shape.log_trace_length);
     let blow_up = two_to(parameters.log_n_cosets);
     let traces = (shape.widths[0] + shape.widths[1]) as f64;
-    let columns = traces + 2.0;
     // All in columns of the trace's length from here on. A tree keeps all but its three lowest levels.
     let tree = blow_up / 4.0;
-    let cosets = match storage {
-        StoragePolicy::Stored => blow_up,
-        StoragePolicy::TwoCosets => 2.0,
-        StoragePolicy::OneCoset => 1.0,
-        StoragePolicy::InPlace => 0.0,
-    };
     // What the trace was made from: the run, its memory, the instances of the builtins.
     let witness = 1.0;
-    // The points, the inverses of their differences, the composition on both cosets.
-    let composition = traces * (1.0 + cosets) + 2.0 * tree + 4.0 + shape.table_cells as f64 / length;
-    let quotient = columns * (1.0 + cosets) + 3.0 * tree + 3.0;
-    let released = if storage == StoragePolicy::OneCoset { cosets } else { 0.0 };
-    let mut layers = columns * (1.0 + cosets - released) + 3.0 * tree + 1.0;
+    let interaction = shape.widths[1] as f64;
+    let (copies, of_parts) = match storage {
+        StoragePolicy::Stored => (1.0 + blow_up, 1.0 + blow_up),
+        StoragePolicy::TwoCosets => (3.0, 3.0),
+        StoragePolicy::OneCoset => (2.0, 1.0),
+        StoragePolicy::InPlace => (1.0, 1.0),
+    };
+    let extension_alone = storage == StoragePolicy::OneCoset && parameters.log_n_cosets == 1;
+    // What a step makes; where the extension is kept alone, second copies make room for it.
+    let step = |columns: f64, trees: f64| {
+        let room = if extension_alone { (interaction + columns).min(traces) } else { 0.0 };
+        copies * traces - room + columns + trees * tree
+    };
+    let commitment = step(0.0, 2.0);
+    let composition = step(tables(shape) + CONSTRAINT_COLUMNS, 2.0).max(step(SPLIT_COLUMNS, 2.0));
+    let second_parts = 2.0 * (of_parts - 1.0);
+    // Where there are two copies, coefficients make room for the parts of the composition.
+    let given_up = if storage == StoragePolicy::OneCoset && !extension_alone { 2.0 } else { 0.0 };
+    let quotient = step(QUOTIENT_COLUMNS + second_parts - given_up, 3.0);
+    let mut layers = if storage == StoragePolicy::OneCoset && !extension_alone {
+        traces + 2.0 + 3.0 * tree + 1.0
+    } else {
+        step(2.0 * of_parts + 1.0, 3.0)
+    };
     let mut values = blow_up;
     for (step, next) in parameters.fri.fri_step_list.iter().zip(parameters.fri.fri_step_list.iter().skip(1)) {
         values /= two_to(*step);
         layers += values + values / two_to(*next) / 4.0;
     }
-    PROCESS + WORD * length * (witness + composition.max(quotient).max(layers))
+    PROCESS + WORD * length * (witness + commitment.max(composition).max(quotient).max(layers))
 }

@@ -6,7 +6,11 @@
 //! every access is to a whole group, and consecutive blocks read consecutive memory. [`bit_reverse_group_order`] goes
 //! from one order to the other, and back.
 
-use ashlar_field::{Column, Felt, Group, Kernels, fill_geometric_lanes};
+use ashlar_field::{
+    Column, Felt, Group, Kernels, fill_geometric_lanes,
+    lanes::Lanes,
+    packed::{Multiplier, Stored},
+};
 use ashlar_ntt::{bit_reverse, bit_reverse_group_order};
 use rayon::prelude::*;
 
@@ -19,6 +23,8 @@ pub(crate) enum ColumnData<'a> {
     Full(&'a [Group]),
     /// One period of a column with a period (a power of two) of at most N/8 rows: the same value in all lanes.
     Periodic(&'a [Felt]),
+    /// The points of a coset.
+    Points(&'a CosetPoints),
 }
 
 /// A table that belongs to a program.
@@ -87,20 +93,63 @@ pub(crate) fn repeated(column: Column, length: usize) -> Column {
     out
 }
 
-/// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`.
+/// The points shift·gʲ of a coset in block order, g of order N = 8·`groups`, as a column.
 pub(crate) fn coset_points(shift: Felt, generator: Felt, groups: usize, kernels: Kernels) -> Column {
     let mut points = Column::unspecified(8 * groups);
+    fill_geometric_lanes(points.groups_mut(), first_points(shift, generator, groups), generator, kernels);
+    points
+}
+
+/// The first group of the points of a coset.
+fn first_points(shift: Felt, generator: Felt, groups: usize) -> Group {
     let eighth = generator.pow(groups as u64);
     let mut first = Group::ZERO;
     for lane in 0..8 {
         first.set(lane, shift * eighth.pow(row_block(lane) as u64));
     }
-    fill_geometric_lanes(points.groups_mut(), first, generator, kernels);
-    points
+    first
+}
+
+/// The points of a coset in block order, two short tables instead of a column: group j is entry j mod 2ʰ of the one
+/// times entry ⌊j/2ʰ⌋ of the other.
+pub(crate) struct CosetPoints {
+    near: Vec<Group>,
+    far: Vec<(Felt, Multiplier)>,
+}
+
+/// Log₂ of the most groups of the first table: 256 KiB.
+const LOG_NEAR: u32 = 10;
+
+impl CosetPoints {
+    /// The points shift·gʲ, g of order N = 8·`groups`.
+    pub(crate) fn new(shift: Felt, generator: Felt, groups: usize, kernels: Kernels) -> CosetPoints {
+        let mut near = vec![Group::ZERO; groups.min(1 << LOG_NEAR)];
+        fill_geometric_lanes(&mut near, first_points(shift, generator, groups), generator, kernels);
+        let step = generator.pow(near.len() as u64);
+        let powers = std::iter::successors(Some(Felt::ONE), |&power| Some(power * step));
+        let far = powers.take(groups / near.len()).map(|power| (power, Multiplier::new(power))).collect();
+        CosetPoints { near, far }
+    }
+
+    /// The points of group `index`.
+    pub(crate) fn get(&self, index: usize) -> [Felt; 8] {
+        let (near, (far, _)) = (&self.near[index % self.near.len()], &self.far[index / self.near.len()]);
+        std::array::from_fn(|lane| near.get(lane) * *far)
+    }
+
+    /// The same on vectors.
+    #[inline(always)]
+    pub(crate) fn load<L: Lanes>(&self, l: L, index: usize) -> Stored<L> {
+        let bits = self.near.len().trailing_zeros();
+        let (near, (_, far)) = (&self.near[index & (self.near.len() - 1)], &self.far[index >> bits]);
+        far.splat(l).mul(l, Stored::load(l, near).unpack(l)).canonical(l)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use ashlar_field::lanes::{LaneTask, dispatch, intervals::prove};
+
     use super::*;
 
     #[test]
@@ -116,6 +165,41 @@ mod tests {
                     assert_eq!(row(at, lanes[lane] as usize), expected);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_short_tables_of_a_coset_have_its_points() {
+        struct All<'a>(&'a CosetPoints, &'a mut [Group]);
+        impl LaneTask for All<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<L: Lanes>(self, l: L) {
+                self.1
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(index, group)| self.0.load(l, index).store(l, group));
+            }
+        }
+        for groups in [1usize, 2, 1 << LOG_NEAR, 4 << LOG_NEAR] {
+            let generator = Felt::subgroup_generator(3 + groups.ilog2()).unwrap();
+            let column = coset_points(Felt::GENERATOR, generator, groups, Kernels::Scalar);
+            let points = CosetPoints::new(Felt::GENERATOR, generator, groups, Kernels::Scalar);
+            for (index, group) in column.groups().iter().enumerate() {
+                assert_eq!(
+                    points.get(index),
+                    std::array::from_fn(|lane| group.get(lane)),
+                    "{index} of {groups}"
+                );
+            }
+            let mut computed = vec![Group::ZERO; groups];
+            for kernels in Kernels::supported() {
+                if dispatch(kernels, All(&points, &mut computed)).is_ok() {
+                    assert_eq!(computed, column.groups(), "{kernels}, {groups}");
+                }
+            }
+            assert_eq!(prove(All(&points, &mut computed)), Ok(()));
         }
     }
 

@@ -114,6 +114,10 @@ impl Operands<'_> {
                         }
                     }
                     ColumnData::Periodic(values) => *gathered = [values[at & (values.len() - 1)]; 8],
+                    ColumnData::Points(points) => {
+                        let (points, lanes) = (points.get(at), rotated_lanes(blocks));
+                        *gathered = lanes.map(|lane| points[lane as usize % 8]);
+                    }
                 }
             }
         }

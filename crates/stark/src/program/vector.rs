@@ -147,6 +147,10 @@ impl Operands<'_> {
                 if blocks == 0 { value } else { value.permute(l, l.load(&self.rotations[blocks])) }
             }
             ColumnData::Periodic(values) => Stored::splat(l, values[at & (values.len() - 1)]),
+            ColumnData::Points(points) => {
+                let value = points.load(l, at);
+                if blocks == 0 { value } else { value.permute(l, l.load(&self.rotations[blocks])) }
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     program::{
         Program,
         builder::{ProgramBuilder, Value},
-        columns::{ColumnData, Table, coset_points},
+        columns::{ColumnData, CosetPoints, Table, coset_points},
     },
     prover::tables::{VanishingTable, periodic_table, single_rows},
 };
@@ -123,10 +123,10 @@ impl<'a> Composition<'a> {
     ) -> Option<Column> {
         let length = domain.trace_length() as usize;
         debug_assert_eq!(trace.len(), self.layout.points);
-        let points = coset_points(shift, domain.trace_generator, length / 8, kernels);
+        let points = CosetPoints::new(shift, domain.trace_generator, length / 8, kernels);
         let has_single = |set: &&Domain| !single_rows(set, domain.trace_length()).included.is_empty();
         let inverses = if self.row_sets.iter().any(has_single) {
-            inverse_differences(&points, Felt::ONE, kernels)
+            inverse_differences(domain, shift, Felt::ONE, kernels)
         } else {
             Column::zeros(0)
         };
@@ -146,7 +146,7 @@ impl<'a> Composition<'a> {
             })
             .collect();
         let mut columns: Vec<ColumnData<'_>> = trace.iter().map(|column| ColumnData::Full(column)).collect();
-        columns.extend([ColumnData::Full(points.groups()), ColumnData::Full(inverses.groups())]);
+        columns.extend([ColumnData::Points(&points), ColumnData::Full(inverses.groups())]);
         columns.extend(periodic.iter().chain(&row_sets).map(Table::data));
         let mut out = Column::unspecified(length);
         self.program.run(&columns, kernels, out.groups_mut(), before_task).then_some(out)
@@ -260,10 +260,16 @@ impl Compiler<'_> {
     }
 }
 
-/// 1/(x − value) for all points; zero where there is no inverse.
-pub(crate) fn inverse_differences(points: &Column, value: Felt, kernels: Kernels) -> Column {
-    let mut out = Column::unspecified(points.len());
-    subtract_value(out.groups_mut(), points.groups(), value, kernels);
+/// 1/(x − value) at the points of the coset shift·⟨g⟩, in block order; zero where there is no inverse.
+pub(crate) fn inverse_differences(
+    domain: &EvaluationDomain,
+    shift: Felt,
+    value: Felt,
+    kernels: Kernels,
+) -> Column {
+    let groups = domain.trace_length() as usize / 8;
+    let mut out = coset_points(shift, domain.trace_generator, groups, kernels);
+    subtract_value(out.groups_mut(), value, kernels);
     ashlar_field::batch_inverse_groups(out.groups_mut(), kernels);
     out
 }
@@ -278,10 +284,10 @@ pub(crate) fn split(cosets: [Column; 2], domain: &EvaluationDomain, kernels: Ker
     let two_inverse = Felt::from_u64(2).inverse().unwrap_or(Felt::ZERO);
     let generator_inverse = domain.trace_generator.inverse().unwrap_or(Felt::ZERO);
     // 1/2x at the points of the two cosets.
-    let halves: [Column; 2] = std::array::from_fn(|position| {
+    let halves: [CosetPoints; 2] = std::array::from_fn(|position| {
         let shift = Felt::GENERATOR * domain.coset_shift(position as u64);
         let start = shift.inverse().unwrap_or(Felt::ZERO) * two_inverse;
-        coset_points(start, generator_inverse, groups, kernels)
+        CosetPoints::new(start, generator_inverse, groups, kernels)
     });
     let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse, length };
     let mut parts = [Column::unspecified(length), Column::unspecified(length)];
@@ -306,7 +312,7 @@ const PAIRS_CHUNK: usize = 256;
 struct Pairs<'a> {
     cosets: &'a [Column; 2],
     /// 1/2x.
-    halves: &'a [Column; 2],
+    halves: &'a [CosetPoints; 2],
     two_inverse: Felt,
     /// Of the trace.
     length: usize,
@@ -339,12 +345,11 @@ impl SplitPairs<'_> {
         let SplitPairs { pairs, first, even, odd } = self;
         for (i, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
             for (part, (coset, group)) in pairs.groups_of(first + i).into_iter().enumerate() {
-                let (values, halves) = (&pairs.cosets[coset], &pairs.halves[coset]);
-                let (values, halves) = (&values.groups()[group], &halves.groups()[group]);
+                let (values, halves) = (&pairs.cosets[coset].groups()[group], pairs.halves[coset].get(group));
                 for pair in 0..4 {
                     let (a, b) = (values.get(2 * pair), values.get(2 * pair + 1));
                     even.set(4 * part + pair, (a + b) * pairs.two_inverse);
-                    odd.set(4 * part + pair, (a - b) * halves.get(2 * pair));
+                    odd.set(4 * part + pair, (a - b) * halves[2 * pair]);
                 }
             }
         }
@@ -366,8 +371,8 @@ impl LaneTask for SplitPairs<'_> {
             let a = Stored::permute_pair(l, low, high, at_x).to_lazy(l);
             let b = Stored::permute_pair(l, low, high, at_minus_x).to_lazy(l);
             two_inverse.mul(l, a.add(l, b).carry(l)).canonical(l).store(l, even);
-            let low = Stored::load(l, &pairs.halves[coset].groups()[group]);
-            let high = Stored::load(l, &pairs.halves[other_coset].groups()[other_group]);
+            let low = pairs.halves[coset].load(l, group);
+            let high = pairs.halves[other_coset].load(l, other_group);
             let half = Stored::permute_pair(l, low, high, at_x).unpack_x16(l);
             half.mul(l, a.sub(l, b).bias(l, 2).carry(l)).canonical(l).store(l, odd);
         }
@@ -382,6 +387,11 @@ mod tests {
 
     #[test]
     fn splitting_overflows_nowhere_and_is_the_same_pair_by_pair() {
+        let points = |groups: usize| {
+            [11, 13].map(|shift| {
+                CosetPoints::new(Felt::from_u64(shift), Felt::GENERATOR, groups, Kernels::Scalar)
+            })
+        };
         for length in [8usize, 16, 64, 1 << 12] {
             let groups = length / 8;
             let any = || {
@@ -389,7 +399,7 @@ mod tests {
                 column.groups_mut().fill(any_group());
                 column
             };
-            let (cosets, halves) = ([any(), any()], [any(), any()]);
+            let (cosets, halves) = ([any(), any()], points(groups));
             let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse: Felt::ONE, length };
             let (mut even, mut odd) = (vec![Group::ZERO; groups], vec![Group::ZERO; groups]);
             let task = SplitPairs { pairs: &pairs, first: 0, even: &mut even, odd: &mut odd };
@@ -405,7 +415,7 @@ mod tests {
                     Kernels::Scalar,
                 )
             };
-            let (cosets, halves) = ([column(5), column(7)], [column(11), column(13)]);
+            let (cosets, halves) = ([column(5), column(7)], points(groups));
             let two_inverse = Felt::from_u64(17);
             let pairs = Pairs { cosets: &cosets, halves: &halves, two_inverse, length };
             let split = |kernels: Kernels| {

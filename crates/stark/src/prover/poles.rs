@@ -9,11 +9,14 @@
 //! multiply by a geometric sequence, transform. Taken one by one, as [`quotient`](super::quotient) does with few, every
 //! pole costs a load and a product a row.
 
-use ashlar_field::{Column, Felt, Kernels, fill_geometric, multiply_groups};
+use ashlar_field::{Column, Felt, Group, Kernels, fill_geometric, multiply_groups};
 use ashlar_ntt::{bit_reverse, interpolate_coset};
 use rayon::prelude::*;
 
 use crate::{domain::EvaluationDomain, program::columns::row_block, prover::low_degree::evaluate_low_degree};
+
+/// Groups that are brought into block order at a time.
+const CHUNK: usize = 64;
 
 /// The coefficients of E on one coset, ready to be convolved with.
 pub(crate) struct Poles {
@@ -43,21 +46,31 @@ impl Poles {
         Some(Poles { generator: domain.trace_generator, coefficients })
     }
 
-    /// Σ_r γ_r·E_(j−r) at every point, in block order. `factors[r]` is γ_r; no more than N of them.
-    pub(crate) fn sum(&self, factors: &[Felt], kernels: Kernels) -> Column {
-        let length = self.coefficients.len();
-        let mut values = evaluate_low_degree(factors, length, Felt::ONE, self.generator, kernels);
+    /// Combines Σ_r γ_r·E_(j−r) at every point, in block order, with `out`, some groups at a time: `take` gets the number
+    /// of the first group, the sums, which it may overwrite, and the part of `out` there. `factors[r]` is γ_r; no more
+    /// than N of them.
+    pub(crate) fn sum(
+        &self,
+        factors: &[Felt],
+        out: &mut [Group],
+        kernels: Kernels,
+        take: impl Fn(usize, &mut [Group], &mut [Group]) + Sync,
+    ) {
+        let groups = self.coefficients.groups().len();
+        let mut values = evaluate_low_degree(factors, 8 * groups, Felt::ONE, self.generator, kernels);
         multiply_groups(values.groups_mut(), self.coefficients.groups(), kernels);
         let mut values = [values];
         interpolate_coset(&mut values, Felt::ONE, kernels);
         let [values] = values;
-        let mut out = Column::unspecified(length);
-        out.groups_mut().par_iter_mut().enumerate().for_each(|(j, group)| {
-            for lane in 0..8 {
-                group.set(lane, values.get(j + row_block(lane) * length / 8));
+        out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+            let start = chunk * CHUNK;
+            let mut in_blocks = [Group::ZERO; CHUNK];
+            let in_blocks = &mut in_blocks[..out.len()];
+            for (j, group) in (start..).zip(in_blocks.iter_mut()) {
+                (0..8).for_each(|lane| group.set(lane, values.get(j + row_block(lane) * groups)));
             }
+            take(start, in_blocks, out);
         });
-        out
     }
 }
 
@@ -76,7 +89,8 @@ mod tests {
         let rows = [0usize, 1, 2, 77, length / 2, length - 1];
         let mut factors = vec![Felt::ZERO; length];
         rows.iter().for_each(|&row| factors[row] = Felt::from_u64(row as u64 * 5 + 9));
-        let sum = poles.sum(&factors, kernels);
+        let mut sum = Column::zeros(length);
+        poles.sum(&factors, sum.groups_mut(), kernels, |_, values, out| out.copy_from_slice(values));
         for j in [0usize, 1, 5, 254] {
             for lane in 0..8 {
                 let x = shift * domain.trace_generator.pow((j + row_block(lane) * length / 8) as u64);

@@ -11,42 +11,55 @@ use ashlar_field::{Column, Felt, Group, Kernels, add_groups, multiply_groups, su
 use crate::{
     air::Cell,
     domain::{EvaluationDomain, reverse_bits},
-    program::{
-        Program,
-        builder::ProgramBuilder,
-        columns::{ColumnData, coset_points},
-    },
+    program::{Program, builder::ProgramBuilder, columns::ColumnData},
     prover::{
+        barycentric,
         composition::inverse_differences,
         poles::Poles,
         rows::{Coset, evaluate_groups},
+        trace::Known,
     },
 };
 
-/// The values of the mask at z, in mask order. `coefficients` are the trace columns.
+/// The values of the mask at z, in mask order, from the trace columns; where these are values, they are those on the
+/// coset shift·⟨g⟩.
 pub(crate) fn mask_values(
-    coefficients: &[&Column],
+    columns: &[Known<'_>],
     mask: &[Cell],
     domain: &EvaluationDomain,
+    shift: Felt,
     point: Felt,
     kernels: Kernels,
 ) -> Vec<Felt> {
     let length = domain.trace_length();
-    let mut rows_of: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    let mut rows_of: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
     for cell in mask {
-        rows_of.entry(cell.column).or_default().push(cell.row % length);
+        rows_of.entry(cell.column).or_default().insert(cell.row % length);
     }
     // z·g^row is row bitrev(row) of the coset z·⟨g⟩.
     let coset = Coset::new(domain, point);
     let mut values: BTreeMap<(usize, u64), Felt> = BTreeMap::new();
+    let mut on_coset: Vec<(usize, (&[Group], Vec<u64>))> = Vec::new();
     for (column, rows) in rows_of {
-        let places: Vec<u64> = rows.iter().map(|&row| reverse_bits(row, domain.log_trace_length)).collect();
-        let groups: BTreeSet<u64> = places.iter().map(|place| place / 8).collect();
+        let coefficients = match columns[column] {
+            Known::Coefficients(coefficients) => coefficients,
+            Known::Values(column_values) => {
+                on_coset.push((column, (column_values.groups(), rows.into_iter().collect())));
+                continue;
+            }
+        };
+        let place = |row: u64| reverse_bits(row, domain.log_trace_length);
+        let groups: BTreeSet<u64> = rows.iter().map(|&row| place(row) / 8).collect();
         let groups: Vec<u64> = groups.into_iter().collect();
-        let cells = evaluate_groups(&[coefficients[column]], &coset, &groups, kernels).concat();
+        let cells = evaluate_groups(&[coefficients], &coset, &groups, kernels).concat();
         let cells: BTreeMap<u64, Group> = groups.into_iter().zip(cells).collect();
         let at = |place: u64| cells[&(place / 8)].get((place % 8) as usize);
-        values.extend(rows.into_iter().zip(places).map(|(row, place)| ((column, row), at(place))));
+        values.extend(rows.into_iter().map(|row| ((column, row), at(place(row)))));
+    }
+    let (indices, on_coset): (Vec<usize>, Vec<(&[Group], Vec<u64>)>) = on_coset.into_iter().unzip();
+    let found = barycentric::values(&on_coset, domain, shift, point, kernels);
+    for ((index, (_, rows)), found) in indices.into_iter().zip(&on_coset).zip(found) {
+        values.extend(rows.iter().map(|&row| (index, row)).zip(found));
     }
     mask.iter().map(|cell| values[&(cell.column, cell.row % length)]).collect()
 }
@@ -73,10 +86,8 @@ pub(crate) fn evaluate(
     let mut terms = terms(columns.len() - 2, mask, values, domain.trace_length(), beta);
     let crowded = crowded(&mut terms, columns.len());
     let program = compile(columns.len(), terms, domain);
-    let points = coset_points(shift, domain.trace_generator, groups, kernels);
-    let inverses = inverse_differences(&points, point, kernels);
-    let square_inverses = inverse_differences(&points, point.square(), kernels);
-    drop(points);
+    let [inverses, square_inverses] =
+        [point, point.square()].map(|pole| inverse_differences(domain, shift, pole, kernels));
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
     data.extend([ColumnData::Full(inverses.groups()), ColumnData::Full(square_inverses.groups())]);
     let mut out = Column::unspecified(8 * groups);
@@ -100,11 +111,13 @@ pub(crate) fn evaluate(
             add_at(&mut factors, row, factor);
             add_at(&mut constants, row, factor * value);
         }
-        let mut sum = poles.sum(&factors, kernels);
-        multiply_groups(sum.groups_mut(), columns.get(column)?, kernels);
-        add_groups(out.groups_mut(), sum.groups(), kernels);
+        let column = columns.get(column)?;
+        poles.sum(&factors, out.groups_mut(), kernels, |start, sum, out| {
+            multiply_groups(sum, &column[start..start + sum.len()], kernels);
+            add_groups(out, sum, kernels);
+        });
     }
-    subtract_groups(out.groups_mut(), poles.sum(&constants, kernels).groups(), kernels);
+    poles.sum(&constants, out.groups_mut(), kernels, |_, sum, out| subtract_groups(out, sum, kernels));
     Some(out)
 }
 

@@ -1,5 +1,5 @@
 //! A committed trace: the tree, and of every column what the storage policy keeps: coefficients, cosets of the extension,
-//! or one of these at a time.
+//! both, or one of these at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,16 +25,18 @@ use crate::{
 /// What the prover keeps in memory, from the most to the least. The proof is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum StoragePolicy {
-    /// The whole low-degree extension. Nothing is computed twice.
+    /// The coefficients and the whole low-degree extension. Nothing is computed twice.
     Stored,
-    /// The two cosets on which the composition is evaluated; the others are evaluated again where rows are opened.
-    #[default]
+    /// The coefficients and the two cosets on which the composition is evaluated; the others are evaluated again where
+    /// rows are opened.
     TwoCosets,
-    /// One coset at a time: the second one of the composition is a transform more, and none is kept for the
-    /// openings.
+    /// Two copies: the coefficients and one coset at a time, so that the second one of the composition is a transform
+    /// more and none is kept for the openings. An extension of two cosets only is kept itself, without coefficients;
+    /// where a later step needs memory, the second copies of a few columns make room for it.
+    #[default]
     OneCoset,
-    /// Either the coefficients or one coset, each made from the other where it stands: about two transforms for every
-    /// coset that is read, and half the memory.
+    /// One copy: the coefficients or one coset, each made from the other where it stands, about two transforms for
+    /// every coset that is read.
     InPlace,
 }
 
@@ -61,6 +63,11 @@ impl StoragePolicy {
             StoragePolicy::OneCoset => position == last,
             StoragePolicy::InPlace => false,
         }
+    }
+
+    /// Whether an extension of so many cosets takes the place of the coefficients.
+    pub(crate) fn keeps_extension_alone(self, n_cosets: usize) -> bool {
+        self == StoragePolicy::OneCoset && n_cosets == 2
     }
 }
 
@@ -89,17 +96,20 @@ impl FromStr for StoragePolicy {
 
 /// A committed trace.
 pub(crate) struct CommittedTrace {
-    /// Coefficients in natural order, N each; where there is one copy only, its form says what they are.
-    columns: Vec<Column>,
-    form: Form,
     pub(crate) tree: Tree,
     pub(crate) root: Digest,
+    width: usize,
     policy: StoragePolicy,
-    /// By position in the tables; every column in block order.
+    /// The first columns: those of which there is one copy. Its form says what they hold.
+    single: Vec<Column>,
+    form: Form,
+    /// Coefficients of the columns after these, in natural order; `None` where both cosets take their place.
+    coefficients: Option<Vec<Column>>,
+    /// The same columns by position in the tables, in block order.
     cosets: Vec<Option<Vec<Column>>>,
 }
 
-/// What the columns of [`StoragePolicy::InPlace`] hold at the moment. Those of the others always hold coefficients.
+/// What columns of which there is one copy hold at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Coefficients, in natural order.
@@ -108,6 +118,14 @@ enum Form {
     Values(usize),
     /// The same in block order.
     Blocks(usize),
+}
+
+/// A column as it is at hand.
+pub(crate) enum Known<'a> {
+    /// Its coefficients.
+    Coefficients(&'a Column),
+    /// Its values on the coset that is held, in block order.
+    Values(&'a Column),
 }
 
 /// The groups of eight rows around opened rows: by row / 8, one group a column.
@@ -138,7 +156,7 @@ impl CommittedTrace {
     /// Extends and commits to columns given by their coefficients, and holds the coset at position `last` (0 or 1)
     /// at least. `step` is told of every coset hashed, and says whether to go on.
     pub(crate) fn commit(
-        columns: Vec<Column>,
+        mut columns: Vec<Column>,
         domain: &EvaluationDomain,
         parameters: &StarkParameters,
         policy: StoragePolicy,
@@ -147,16 +165,22 @@ impl CommittedTrace {
         step: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<CommittedTrace, CommitError> {
         let length = domain.trace_length() as usize;
-        let shape = TableShape { log_rows: domain.log_size(), width: columns.len() };
+        let width = columns.len();
         let n_cosets = 1usize << domain.log_n_cosets;
         let mut trace = CommittedTrace {
-            columns,
-            form: Form::Coefficients,
-            tree: Tree::new(shape),
+            tree: Tree::new(TableShape { log_rows: domain.log_size(), width }),
             root: Digest::ZERO,
+            width,
             policy,
+            single: Vec::new(),
+            form: Form::Coefficients,
+            coefficients: None,
             cosets: (0..n_cosets).map(|_| None).collect(),
         };
+        if policy == StoragePolicy::InPlace {
+            trace.single = std::mem::take(&mut columns);
+        }
+        let extension_alone = policy.keeps_extension_alone(n_cosets);
         let mut spare: Option<Vec<Column>> = None;
         // The cosets that are not kept first, while nothing is kept yet: that is the smaller peak.
         let last = last.min(n_cosets - 1);
@@ -168,18 +192,29 @@ impl CommittedTrace {
             let rows = (position * length, length);
             if policy == StoragePolicy::InPlace {
                 trace.take_form(Form::Values(position), domain, kernels);
-                fill(&mut trace.tree, rows, &trace.columns, parameters, kernels)?;
+                fill(&mut trace.tree, rows, &trace.single, parameters, kernels)?;
                 continue;
             }
-            let mut values = spare.take().unwrap_or_else(|| unspecified(trace.columns.len(), domain));
-            evaluate_coset(&trace.columns, coset_offset(domain, position), &mut values, kernels);
+            let offset = coset_offset(domain, position);
+            let values = if extension_alone && position == last {
+                let mut values = std::mem::take(&mut columns);
+                evaluate_coset_in_place(&mut values, offset, kernels);
+                values
+            } else {
+                let mut values = spare.take().unwrap_or_else(|| unspecified(width, domain));
+                evaluate_coset(&columns, offset, &mut values, kernels);
+                values
+            };
             fill(&mut trace.tree, rows, &values, parameters, kernels)?;
-            if policy.keeps(position, last) {
-                values.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
+            if extension_alone || policy.keeps(position, last) {
                 trace.cosets[position] = Some(values);
+                trace.cosets[position].iter_mut().for_each(|columns| reorder(columns));
             } else {
                 spare = Some(values);
             }
+        }
+        if !extension_alone {
+            trace.coefficients = Some(columns);
         }
         trace.root = trace.tree.finish(parameters, kernels)?;
         Ok(trace)
@@ -187,25 +222,15 @@ impl CommittedTrace {
 
     /// The number of columns.
     pub(crate) fn width(&self) -> usize {
-        self.columns.len()
+        self.width
     }
 
-    /// The columns' coefficients, in natural order.
-    pub(crate) fn coefficients(&mut self, domain: &EvaluationDomain, kernels: Kernels) -> &[Column] {
-        self.take_form(Form::Coefficients, domain, kernels);
-        &self.columns
-    }
-
-    /// Turns the columns where they stand into another form.
+    /// Turns the columns of which there is one copy, where they stand, into another form.
     fn take_form(&mut self, form: Form, domain: &EvaluationDomain, kernels: Kernels) {
         if self.form == form {
             return;
         }
-        let columns = &mut self.columns;
-        // Block order is its own inverse, and the same values otherwise.
-        let reorder = |columns: &mut [Column]| {
-            columns.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
-        };
+        let columns = &mut self.single;
         let values_of = |form| match form {
             Form::Coefficients => None,
             Form::Values(position) | Form::Blocks(position) => Some(position),
@@ -234,71 +259,127 @@ impl CommittedTrace {
         position: usize,
         domain: &EvaluationDomain,
         kernels: Kernels,
-    ) -> &[Column] {
-        if self.policy == StoragePolicy::InPlace {
-            self.take_form(Form::Blocks(position), domain, kernels);
-            return &self.columns;
-        }
-        let present = self.cosets[position].take();
-        let coset = present.unwrap_or_else(|| {
+    ) -> Vec<&[Group]> {
+        self.take_form(Form::Blocks(position), domain, kernels);
+        if let (None, Some(coefficients)) = (&self.cosets[position], &self.coefficients) {
             let only = self.policy == StoragePolicy::OneCoset;
             let reused = self.cosets.iter_mut().filter(|_| only).find_map(Option::take);
-            let mut values = reused.unwrap_or_else(|| unspecified(self.columns.len(), domain));
-            evaluate_coset(&self.columns, coset_offset(domain, position), &mut values, kernels);
-            values.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
-            values
-        });
-        self.cosets[position].insert(coset)
+            let mut values = reused.unwrap_or_else(|| unspecified(coefficients.len(), domain));
+            evaluate_coset(coefficients, coset_offset(domain, position), &mut values, kernels);
+            reorder(&mut values);
+            self.cosets[position] = Some(values);
+        }
+        self.single.iter().chain(self.cosets[position].iter().flatten()).map(Column::groups).collect()
     }
 
-    /// Lets go of what is only held until the columns have been read for the last time, openings aside. These want
-    /// coefficients.
-    pub(crate) fn release_cosets(&mut self, domain: &EvaluationDomain, kernels: Kernels) {
+    /// Gives up all but the coset at `position`, which is held, of the first `count` columns; how many columns have one
+    /// copy then.
+    pub(crate) fn keep_once(
+        &mut self,
+        count: usize,
+        position: usize,
+        domain: &EvaluationDomain,
+        kernels: Kernels,
+    ) -> usize {
+        let more = count.min(self.width).saturating_sub(self.single.len());
+        if more > 0 && self.cosets[position].is_some() {
+            self.take_form(Form::Blocks(position), domain, kernels);
+            for (at, coset) in self.cosets.iter_mut().enumerate() {
+                let first = coset.iter_mut().flat_map(|columns| columns.drain(..more));
+                if at == position { self.single.extend(first) } else { first.for_each(drop) }
+            }
+            self.coefficients.iter_mut().for_each(|columns| drop(columns.drain(..more)));
+        }
+        self.single.len()
+    }
+
+    /// Every column in a form in which it is at hand while the coset at `position` is held.
+    pub(crate) fn known(&self, position: usize) -> Vec<Known<'_>> {
+        let single = self.single.iter().map(|column| match self.form {
+            Form::Coefficients => Known::Coefficients(column),
+            Form::Values(_) | Form::Blocks(_) => Known::Values(column),
+        });
+        let others: Vec<Known<'_>> = match &self.coefficients {
+            Some(columns) => columns.iter().map(Known::Coefficients).collect(),
+            None => self.cosets[position].iter().flatten().map(Known::Values).collect(),
+        };
+        single.chain(others).collect()
+    }
+
+    /// The coefficients of every column, while the coset at `position` is held: it may not be afterwards.
+    pub(crate) fn coefficients(
+        &mut self,
+        position: usize,
+        domain: &EvaluationDomain,
+        kernels: Kernels,
+    ) -> Vec<&Column> {
+        self.keep_once(self.width, position, domain, kernels);
         self.take_form(Form::Coefficients, domain, kernels);
-        if self.policy == StoragePolicy::OneCoset {
+        self.single.iter().collect()
+    }
+
+    /// Lets go of what is only held until the columns have been read for the last time, openings aside.
+    pub(crate) fn release_cosets(&mut self) {
+        if self.policy == StoragePolicy::OneCoset && self.coefficients.is_some() {
             self.cosets.fill(None);
         }
     }
 
-    /// The cells of the groups of eight rows that contain these rows, once [`Self::release_cosets`] was called.
-    pub(crate) fn open(&self, rows: &[u64], domain: &EvaluationDomain, kernels: Kernels) -> OpenedGroups {
+    /// The cells of the groups of eight rows that contain these rows.
+    pub(crate) fn open(&mut self, rows: &[u64], domain: &EvaluationDomain, kernels: Kernels) -> OpenedGroups {
         let groups: BTreeSet<u64> = rows.iter().map(|row| row / 8).collect();
         let mut opened: OpenedGroups = groups.iter().map(|&group| (group, Vec::new())).collect();
         let log_groups = domain.log_trace_length - 3;
         let positions: BTreeSet<usize> = groups.iter().map(|group| (group >> log_groups) as usize).collect();
+        let mut positions: Vec<usize> = positions.into_iter().collect();
+        // What single columns hold is read before it makes way for coefficients.
+        positions.sort_by_key(|&position| self.form != Form::Blocks(position));
         for position in positions {
             let range = (position as u64) << log_groups..(position as u64 + 1) << log_groups;
-            match &self.cosets[position] {
-                Some(coset) => {
-                    for (&group, cells) in opened.range_mut(range) {
-                        let at = reverse_bits(group, log_groups) as usize;
-                        cells.extend(coset.iter().map(|column| column.groups()[at]));
-                    }
-                }
-                None => self.evaluate_again(position, opened.range_mut(range), domain, kernels),
+            let (in_coset, cells): (Vec<u64>, Vec<&mut Vec<Group>>) =
+                opened.range_mut(range.clone()).map(|(group, cells)| (group - range.start, cells)).unzip();
+            let columns = self.groups_of_coset(position, &in_coset, domain, kernels);
+            for (index, cells) in cells.into_iter().enumerate() {
+                cells.extend(columns.iter().map(|column| column[index]));
             }
         }
         opened
     }
 
-    /// Fills in groups of a coset that is not kept.
-    fn evaluate_again<'a>(
-        &self,
+    /// Some groups of every column on a coset, by column: read where the coset is held, evaluated again where not.
+    fn groups_of_coset(
+        &mut self,
         position: usize,
-        opened: impl Iterator<Item = (&'a u64, &'a mut Vec<Group>)>,
+        groups: &[u64],
         domain: &EvaluationDomain,
         kernels: Kernels,
-    ) {
-        let in_coset = (1 << (domain.log_trace_length - 3)) - 1;
-        let (groups, cells): (Vec<u64>, Vec<&mut Vec<Group>>) =
-            opened.map(|(group, cells)| (group & in_coset, cells)).unzip();
-        let coset = Coset::new(domain, coset_offset(domain, position));
-        let columns: Vec<&Column> = self.columns.iter().collect();
-        let values = evaluate_groups(&columns, &coset, &groups, kernels);
-        for (index, cells) in cells.into_iter().enumerate() {
-            cells.extend(values.iter().map(|column| column[index]));
+    ) -> Vec<Vec<Group>> {
+        let log_groups = domain.log_trace_length - 3;
+        let read = |column: &Column| -> Vec<Group> {
+            groups.iter().map(|&group| column.groups()[reverse_bits(group, log_groups) as usize]).collect()
+        };
+        let evaluated = |columns: &[Column]| {
+            let coset = Coset::new(domain, coset_offset(domain, position));
+            evaluate_groups(&columns.iter().collect::<Vec<_>>(), &coset, groups, kernels)
+        };
+        let mut values: Vec<Vec<Group>> = if self.form == Form::Blocks(position) {
+            self.single.iter().map(read).collect()
+        } else {
+            self.take_form(Form::Coefficients, domain, kernels);
+            evaluated(&self.single)
+        };
+        match (&self.cosets[position], &self.coefficients) {
+            (Some(columns), _) => values.extend(columns.iter().map(read)),
+            (None, Some(coefficients)) => values.extend(evaluated(coefficients)),
+            (None, None) => {}
         }
+        values
     }
+}
+
+/// From bit-reversed order to block order or back, which is the same.
+fn reorder(columns: &mut [Column]) {
+    columns.par_iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
 }
 
 /// Hashes rows: the first one's number and how many, columns in bit-reversed order.
