@@ -5,7 +5,8 @@ mod fibonacci;
 
 use ashlar_field::Felt;
 use ashlar_stark::{
-    FriParameters, ParametersError, ProveError, ProveOptions, Scope, StarkParameters, VerifyError,
+    FriParameters, ParametersError, ProveError, ProveOptions, Scope, StarkParameters, StoragePolicy,
+    VerifyError,
     air::{Air, ConstraintSystem},
     prove, verify,
 };
@@ -334,12 +335,18 @@ fn hostile_parameters_are_refused_without_panic() {
 #[test]
 fn a_trace_that_breaks_a_constraint_is_named_by_constraint_and_row() {
     let air = Fibonacci::new(6, 1, 5);
-    let parameters = parameters(6, 2, &[0, 2]);
     let mut witness = air.witness();
     witness.columns[1][20] += Felt::ONE;
-    let error = prove(&air, &mut witness, SEED, &parameters, &ProveOptions::default(), &()).unwrap_err();
-    // b is wrong on row 20: the step from row 19 is the first that fails.
-    assert_eq!(error, ProveError::ConstraintsViolated { constraint: "step".into(), row: 19 });
+    for (storage, log_n_cosets) in
+        StoragePolicy::ALL.into_iter().flat_map(|policy| [(policy, 1), (policy, 2)])
+    {
+        let parameters = parameters(6, log_n_cosets, &[0, 2]);
+        let options = ProveOptions { storage, ..ProveOptions::default() };
+        let error = prove(&air, &mut witness, SEED, &parameters, &options, &()).unwrap_err();
+        // b is wrong on row 20: the step from row 19 is the first that fails.
+        let expected = ProveError::ConstraintsViolated { constraint: "step".into(), row: 19 };
+        assert_eq!(error, expected, "{storage}, 2^{log_n_cosets} cosets");
+    }
 }
 
 #[test]

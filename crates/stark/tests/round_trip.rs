@@ -79,16 +79,22 @@ fn every_channel_and_pair_of_tree_hashes_is_accepted() {
 #[test]
 fn kernels_threads_and_storage_do_not_change_a_byte() {
     let air = Fibonacci::new(9, 2, 5);
-    let parameters = parameters(9, 3, &[0, 3, 2]);
-    let expected =
-        prove_with(&air, &parameters, &ProveOptions { kernels: Kernels::Scalar, ..ProveOptions::default() });
-    for kernels in Kernels::supported() {
-        for storage in StoragePolicy::ALL {
+    for log_n_cosets in [1, 3] {
+        let parameters = parameters(9, log_n_cosets, &[0, 3, 2]);
+        let options = ProveOptions { kernels: Kernels::Scalar, ..ProveOptions::default() };
+        let expected = prove_with(&air, &parameters, &options);
+        for (kernels, storage) in Kernels::supported()
+            .into_iter()
+            .flat_map(|kernels| StoragePolicy::ALL.map(|storage| (kernels, storage)))
+        {
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let options = ProveOptions { kernels, storage, ..ProveOptions::default() };
                 let proof = pool.install(|| prove_with(&air, &parameters, &options));
-                assert!(proof == expected, "{kernels}, {storage:?}, {threads} threads");
+                assert!(
+                    proof == expected,
+                    "{kernels}, {storage}, {threads} threads, 2^{log_n_cosets} cosets"
+                );
             }
         }
     }
@@ -138,12 +144,15 @@ fn a_proof_can_be_cancelled_in_every_phase() {
 #[test]
 fn many_and_few_queries_open_the_same_rows_under_every_storage_policy() {
     let air = Fibonacci::new(8, 2, 5);
-    for n_queries in [1, 3, 40, 200] {
-        let mut parameters = parameters(8, 3, &[0, 3, 2]);
+    for (n_queries, log_n_cosets) in [(1, 3), (3, 3), (40, 3), (200, 3), (1, 1), (50, 1), (200, 1)] {
+        let mut parameters = parameters(8, log_n_cosets, &[0, 3, 2]);
         parameters.fri.n_queries = n_queries;
         let made = StoragePolicy::ALL.map(|storage| {
             prove_with(&air, &parameters, &ProveOptions { storage, ..ProveOptions::default() })
         });
-        assert!(made[1..].iter().all(|proof| *proof == made[0]), "{n_queries} queries");
+        assert!(
+            made[1..].iter().all(|proof| *proof == made[0]),
+            "{n_queries} queries, 2^{log_n_cosets} cosets"
+        );
     }
 }

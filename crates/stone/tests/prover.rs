@@ -114,6 +114,24 @@ fn every_family_of_kernels_gives_the_same_file() {
 }
 
 #[test]
+fn a_trace_of_many_columns_on_two_cosets_is_proven_the_same_whatever_is_kept_of_it() {
+    // Of 25 columns some have one copy and some two, which changes from step to step.
+    let mut case = Case::read(&variants(&fixtures(), &["small_512_fib"])[0]);
+    case.parameters.stark.log_n_cosets = 1;
+    case.options.echo.proof_parameters = None;
+    let prove = |storage, kernels| {
+        let proof = case.prove(ProveOptions { storage, kernels, ..case.options.clone() });
+        assert!(proof.verified.is_some(), "{storage}, {kernels}");
+        proof.file.into_json().to_stone_text()
+    };
+    let expected = prove(StoragePolicy::Stored, Kernels::fastest());
+    for storage in StoragePolicy::ALL {
+        assert!(prove(storage, Kernels::fastest()) == expected, "{storage}");
+    }
+    assert!(prove(StoragePolicy::OneCoset, Kernels::Scalar) == expected);
+}
+
+#[test]
 fn without_files_to_echo_the_proof_file_leaves_the_private_input_out() {
     let variant = &variants(&fixtures(), &["small_512_fib"])[0];
     let case = Case::read(variant);
