@@ -1,6 +1,6 @@
 //! Many independent additions or doublings at once: lanes are instances, and one inversion serves all lanes.
 //!
-//! An inversion costs some 380 multiplications and its share in a batch costs three, so a trace generator never
+//! An inversion costs some 80 multiplications and its share in a batch costs three, so a trace generator never
 //! inverts for one instance alone.
 
 use ashlar_field::{Felt, batch_inverse};

@@ -15,7 +15,7 @@ use std::{
 const HIGH: u64 = 0x0800_0000_0000_0011;
 const PRIME: [u64; 4] = [1, 0, 0, HIGH];
 /// 2⁵¹² mod p, which takes a standard integer into Montgomery form.
-const RADIX_SQUARED: [u64; 4] =
+pub(crate) const RADIX_SQUARED: [u64; 4] =
     [0xffff_fd73_7e00_0401, 0x0000_0001_330f_ffff, 0xffff_ffff_ff6f_8000, 0x07ff_d4ab_5e00_8810];
 
 /// An element of F_p in Montgomery form (radix 2²⁵⁶), limbs little-endian, always below p.
@@ -236,18 +236,9 @@ impl Felt {
         (0..count).fold(self, |x, _| x.square())
     }
 
-    /// The multiplicative inverse; `None` for zero.
+    /// The multiplicative inverse; `None` for zero. Time depends on the element: not for secrets.
     pub fn inverse(self) -> Option<Felt> {
-        // Fermat: p − 2 = (2⁵⁹ + 16)·2¹⁹² + 2¹⁹² − 1, whose last 192 bits are twelve times sixteen ones.
-        (!self.is_zero()).then(|| {
-            let mut ones = self;
-            for count in [1, 2, 4, 8] {
-                ones *= ones.pow_power_of_two(count);
-            }
-            let sixteenth_power = self.pow_power_of_two(4);
-            let high = sixteenth_power.pow_power_of_two(55) * sixteenth_power;
-            (0..12).fold(high, |power, _| power.pow_power_of_two(16) * ones)
-        })
+        (!self.is_zero()).then(|| Felt::from_canonical_limbs(crate::divsteps::invert(&self.0)))
     }
 
     /// The generator of the subgroup of order 2^log_order: 3^((p−1)/2^log_order). `None` above the two-adicity.

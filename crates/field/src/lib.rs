@@ -3,6 +3,7 @@
 //! | module | what it computes |
 //! |---|---|
 //! | [`felt`](Felt) | one element: 4×64-bit limbs, Montgomery radix 2²⁵⁶, always canonical |
+//! | `divsteps` | the inverse of one element, by division steps |
 //! | [`bytes`](StandardBytes) | the two byte forms of an element, as types that do not mix |
 //! | [`column`](Column) | many elements in the memory layout every kernel builds on: groups of eight, limb-major |
 //! | [`lanes`] | the vector instructions that kernels are written over, and their instances |
@@ -21,6 +22,7 @@
 
 mod bytes;
 mod column;
+mod divsteps;
 mod elementwise;
 mod felt;
 mod inversion;
