@@ -305,6 +305,19 @@ impl<L: Lanes> Low52<L> {
         Lazy([l.and(a[0], mask), l.and(a[1], mask), l.and(a[2], mask), l.and(a[3], mask), a[4]])
     }
 
+    /// Element i of the result is element `indices[i]` mod 8.
+    #[inline(always)]
+    pub fn permute(self, l: L, indices: L::V) -> Low52<L> {
+        let a = self.0;
+        Low52([
+            l.permute(a[0], indices),
+            l.permute(a[1], indices),
+            l.permute(a[2], indices),
+            l.permute(a[3], indices),
+            l.permute(a[4], indices),
+        ])
+    }
+
     /// self · other / 2²⁶⁰. The result lies in (0, self·other/2²⁶⁰ + p), with limbs in [0, 2⁵⁶).
     #[inline(always)]
     pub fn mul(self, l: L, other: Low52<L>) -> Lazy<L> {

@@ -55,7 +55,7 @@ impl CommitmentHash {
             let task = NodesTask { hash: *self, children, out: &mut *out };
             let done = run(*self, kernels, task);
             for (out, pair) in out.iter_mut().zip(children.chunks_exact(2)).skip(done) {
-                *out = self.hash_node(&pair[0], &pair[1])?;
+                *out = self.hash_node_on(&pair[0], &pair[1], kernels)?;
             }
             Ok(())
         };
@@ -73,7 +73,7 @@ impl CommitmentHash {
         let length = self.rows_per_task(rows.width());
         let task = |first: usize, out: &mut [Digest]| {
             let done = run(self, kernels, RowsTask { hash: self, rows, first, out: &mut *out });
-            self.hash_rows_singly(rows, first + done, &mut out[done..]);
+            self.hash_rows_singly(rows, first + done, kernels, &mut out[done..]);
         };
         // A single task is done at once: waking another thread may cost more.
         if out.len() <= length {
@@ -93,7 +93,7 @@ impl CommitmentHash {
         (hashes / (1 + width / cells_per_hash)).next_multiple_of(64).max(64)
     }
 
-    fn hash_rows_singly(self, rows: Rows<'_>, first: usize, out: &mut [Digest]) {
+    fn hash_rows_singly(self, rows: Rows<'_>, first: usize, kernels: Kernels, out: &mut [Digest]) {
         let mut message = Vec::with_capacity(32 * rows.width());
         for (row, out) in (first..).zip(out) {
             let cells = (0..rows.width()).map(|column| rows.cell(row, column));
@@ -108,7 +108,7 @@ impl CommitmentHash {
                     cells.for_each(|cell| sponge.absorb(montgomery_integer(cell)));
                     sponge.finish().into()
                 }
-                Primitive::Pedersen => pedersen::hash_chain(cells.map(montgomery_integer)).into(),
+                Primitive::Pedersen => pedersen::hash_chain(cells.map(montgomery_integer), kernels).into(),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, str::FromStr};
 
-use ashlar_field::{Felt, StandardBytes};
+use ashlar_field::{Felt, Kernels, StandardBytes};
 
 use crate::{Digest, HashError, blake2s::blake2s256, keccak::keccak256, pedersen, poseidon};
 
@@ -146,7 +146,7 @@ impl CommitmentHash {
                 }
                 Ok(sponge.finish().into())
             }
-            Primitive::Pedersen => Ok(pedersen::hash_words(self.words(message)?).into()),
+            Primitive::Pedersen => Ok(pedersen::hash_words(self.words(message)?, Kernels::current()).into()),
         }
     }
 
@@ -156,12 +156,24 @@ impl CommitmentHash {
     /// Poseidon and Pedersen refuse a digest that is not below p, which a byte hash that keeps more than 248 bits
     /// can make.
     pub fn hash_node(&self, left: &Digest, right: &Digest) -> Result<Digest, HashError> {
+        self.hash_node_on(left, right, Kernels::current())
+    }
+
+    /// [`CommitmentHash::hash_node`] on a family of kernels; only Pedersen has any for a single node.
+    pub(crate) fn hash_node_on(
+        self,
+        left: &Digest,
+        right: &Digest,
+        kernels: Kernels,
+    ) -> Result<Digest, HashError> {
         match self.primitive() {
             Primitive::Keccak | Primitive::Blake => Ok(self.hash_byte_message(&concatenate(left, right))),
             Primitive::Poseidon => {
                 Ok(poseidon::hash_pair(self.felt(0, &left.0)?, self.felt(1, &right.0)?).into())
             }
-            Primitive::Pedersen => Ok(pedersen::hash(self.felt(0, &left.0)?, self.felt(1, &right.0)?).into()),
+            Primitive::Pedersen => {
+                Ok(pedersen::hash_pair(self.felt(0, &left.0)?, self.felt(1, &right.0)?, kernels).into())
+            }
         }
     }
 

@@ -1,50 +1,71 @@
 //! Pedersen's hash on the Stark curve: the x coordinate of the shift point plus one fixed point for each set bit.
 //!
-//! Each input has 252 bits, least significant first, and its own 252 points. The points of eight bits at a time
-//! are summed in advance, so a hash is 64 additions. Every such sum contains the generator once more, and the start
-//! of a hash 64 times less: then no sum is infinity, and no window needs a special case.
+//! Each input has 252 bits, least significant first, and its own 252 points. The points of eight bits at a time, a
+//! window, are summed in advance, so a hash is the sum of 64 points.
+//!
+//! Window w > 0 also adds 2ʷ times the generator, and window 0 the shift point minus all of these. So sums over
+//! disjoint sets of windows, in whatever order a hash takes them, are never infinity nor equal or opposite to each
+//! other unless somebody finds a relation between the shift point, the generator and the base points of the inputs:
+//! in sums that lack the shift point, the generator's multiples are positive, different, and below the order. Formulas
+//! of addition without special cases are therefore enough, and whoever uses them only has to notice such a relation.
 
-use std::sync::LazyLock;
+use std::{iter, sync::LazyLock};
 
-use ashlar_curve::{AffinePoint, GENERATOR, JacobianPoint, SHIFT_POINT, normalize_batch, pedersen_points};
-use ashlar_field::Felt;
+use ashlar_curve::{
+    AffinePoint, GENERATOR, JacobianPoint, SHIFT_POINT, doublings, normalize_batch, pedersen_points,
+};
+use ashlar_field::{
+    Felt, Kernels,
+    lanes::{LaneTask, Lanes, dispatch},
+};
+
+use crate::kernels;
 
 /// Bits of a window.
 const WINDOW_BITS: usize = 8;
 /// Windows of an input; the last holds the four bits 248 … 251.
-const WINDOWS: usize = 32;
+pub(crate) const WINDOWS: usize = 32;
 
-/// The generator plus the sum of the points of a window's set bits, by the window's value.
-pub(crate) type Window = [AffinePoint; 1 << WINDOW_BITS];
+/// The offset of a window plus the sum of the points of its set bits, by the window's value; each point in one line of
+/// the cache.
+#[derive(Clone, PartialEq, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Window(pub(crate) [AffinePoint; 1 << WINDOW_BITS]);
 
-/// By input and window. 2 MiB, computed once.
-pub(crate) static WINDOW_SUMS: LazyLock<[Vec<Window>; 2]> = LazyLock::new(|| {
-    pedersen_points().each_ref().map(|points| points.chunks(WINDOW_BITS).map(window_sums).collect())
+/// The 32 windows of the first input and those of the second. 1 MiB, computed once.
+pub(crate) static WINDOW_SUMS: LazyLock<Vec<Window>> = LazyLock::new(|| {
+    let windows = pedersen_points().iter().flat_map(|points| points.chunks(WINDOW_BITS));
+    windows.zip(offsets()).map(|(points, offset)| window_sums(offset, points)).collect()
 });
 
-/// The shift point minus the generators that the windows add.
-pub(crate) static START: LazyLock<AffinePoint> = LazyLock::new(|| {
-    let start = (0..2 * WINDOWS).fold(JacobianPoint::from(SHIFT_POINT), |sum, _| sum.add_affine(-GENERATOR));
-    start.to_affine().unwrap_or(SHIFT_POINT)
-});
+/// What the windows add whatever their bits are; together, the shift point.
+fn offsets() -> Vec<JacobianPoint> {
+    let mut offsets = vec![JacobianPoint::from(SHIFT_POINT)];
+    for point in doublings(GENERATOR, 2 * WINDOWS).into_iter().skip(1) {
+        offsets[0] = offsets[0].add_affine(-point);
+        offsets.push(point.into());
+    }
+    offsets
+}
 
-fn window_sums(points: &[AffinePoint]) -> Window {
-    let mut sums = vec![JacobianPoint::from(GENERATOR)];
+fn window_sums(offset: JacobianPoint, points: &[AffinePoint]) -> Window {
+    let mut sums = vec![offset];
     for &point in points {
         sums.extend_from_within(..);
         let half = sums.len() / 2;
         sums[half..].iter_mut().for_each(|sum| *sum = sum.add_affine(point));
     }
     let sums = normalize_batch(&sums);
-    // The last window is shorter, and no element has a value beyond it. No sum is infinity.
-    std::array::from_fn(|value| sums.get(value).copied().flatten().unwrap_or(GENERATOR))
+    // The last window of an input is shorter, and no element has a value beyond it. No sum is infinity.
+    Window(std::array::from_fn(|value| sums.get(value).copied().flatten().unwrap_or(GENERATOR)))
 }
 
-/// The 32 windows of an element below p < 2²⁵²: its bytes in standard form, least significant first.
+/// The windows of two elements below p < 2²⁵²: their bytes in standard form, least significant first.
 #[inline(always)]
-pub(crate) fn windows(input: Felt) -> [u8; WINDOWS] {
-    let mut bytes = [0; WINDOWS];
-    for (bytes, limb) in bytes.as_chunks_mut().0.iter_mut().zip(input.to_standard_limbs()) {
+pub(crate) fn pair_windows(a: Felt, b: Felt) -> [u8; 2 * WINDOWS] {
+    let mut bytes = [0; 2 * WINDOWS];
+    let limbs = [a.to_standard_limbs(), b.to_standard_limbs()];
+    for (bytes, limb) in bytes.as_chunks_mut().0.iter_mut().zip(limbs.as_flattened()) {
         *bytes = limb.to_le_bytes();
     }
     bytes
@@ -52,42 +73,75 @@ pub(crate) fn windows(input: Felt) -> [u8; WINDOWS] {
 
 /// The two-to-one form.
 pub fn hash(a: Felt, b: Felt) -> Felt {
-    let mut sum = JacobianPoint::from(*START);
-    for (input, table) in [a, b].into_iter().zip(&*WINDOW_SUMS) {
-        for (value, window) in windows(input).into_iter().zip(table) {
-            sum = sum.add_affine(window[usize::from(value)]);
+    hash_pair(a, b, Kernels::current())
+}
+
+/// The two-to-one form on a family of kernels, which are all alike in what they give.
+pub(crate) fn hash_pair(a: Felt, b: Felt, kernels: Kernels) -> Felt {
+    run(kernels, Chain { state: a, links: iter::once((b, Felt::ZERO)) })
+}
+
+/// The hash chain over 32-byte words q·p + r: state ← hash(state, r) + q from zero, and at last the word count.
+pub(crate) fn hash_words(words: &[[u8; 32]], kernels: Kernels) -> Felt {
+    let count = (Felt::from_u64(words.len() as u64), Felt::ZERO);
+    let links = words.iter().map(divide_by_prime).chain(iter::once(count));
+    run(kernels, Chain { state: Felt::ZERO, links })
+}
+
+/// The same hash chain over words that are below p.
+pub(crate) fn hash_chain(words: impl ExactSizeIterator<Item = Felt>, kernels: Kernels) -> Felt {
+    let count = Felt::from_u64(words.len() as u64);
+    let links = words.chain(iter::once(count)).map(|word| (word, Felt::ZERO));
+    run(kernels, Chain { state: Felt::ZERO, links })
+}
+
+/// state ← hash(state, word) + addend for every (word, addend).
+struct Chain<I> {
+    state: Felt,
+    links: I,
+}
+
+impl<I: Iterator<Item = (Felt, Felt)>> LaneTask for Chain<I> {
+    type Output = Felt;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Felt {
+        let mut state = self.state;
+        for (word, addend) in self.links {
+            state = kernels::pedersen::hash_pair(l, state, word) + addend;
         }
+        state
     }
+}
+
+fn run(kernels: Kernels, chain: Chain<impl Iterator<Item = (Felt, Felt)>>) -> Felt {
+    dispatch(kernels, chain).unwrap_or_else(|Chain { state, links }| {
+        links.fold(state, |state, (word, addend)| hash_completely(state, word) + addend)
+    })
+}
+
+/// The two-to-one form, one point after the other by the complete law: the reference.
+pub(crate) fn hash_completely(a: Felt, b: Felt) -> Felt {
+    let windows = pair_windows(a, b).into_iter().zip(&*WINDOW_SUMS);
+    let sum = windows
+        .fold(JacobianPoint::INFINITY, |sum, (value, Window(sums))| sum.add_affine(sums[usize::from(value)]));
     // A sum at infinity would be a relation between the fixed points, which nobody knows; it reads as zero.
     sum.to_affine().map_or(Felt::ZERO, |point| point.x)
 }
 
-/// The hash chain over 32-byte words q·p + r: state ← hash(state, r) + q from zero, and at last the word count.
-pub(crate) fn hash_words(words: &[[u8; 32]]) -> Felt {
-    let state = words.iter().fold(Felt::ZERO, |state, word| {
-        let (quotient, remainder) = divide_by_prime(word);
-        hash(state, remainder) + quotient
-    });
-    hash(state, Felt::from_u64(words.len() as u64))
-}
-
-/// The same hash chain over words that are below p.
-pub(crate) fn hash_chain(words: impl ExactSizeIterator<Item = Felt>) -> Felt {
-    let count = Felt::from_u64(words.len() as u64);
-    hash(words.fold(Felt::ZERO, hash), count)
-}
-
-/// Quotient, at most 31, and remainder of a big-endian word by p.
+/// Remainder and quotient, at most 31, of a big-endian word by p.
 fn divide_by_prime(word: &[u8; 32]) -> (Felt, Felt) {
     let remainder = Felt::from_bytes_reduced(word);
     // p ≡ 1 mod 2⁶⁴, so the lowest limb of q·p = word − remainder is q itself.
     let [.., a, b, c, d, e, f, g, h] = *word;
     let [low, ..] = remainder.to_standard_limbs();
-    (Felt::from_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_sub(low)), remainder)
+    (remainder, Felt::from_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_sub(low)))
 }
 
 #[cfg(test)]
 mod tests {
+    use ashlar_field::{MontgomeryBytes, StandardBytes};
+
     use super::*;
 
     fn felt(text: &str) -> Felt {
@@ -119,22 +173,84 @@ mod tests {
     }
 
     #[test]
-    fn every_window_is_the_generator_and_the_sum_of_its_points() {
-        for (sums, points) in WINDOW_SUMS.iter().zip(pedersen_points()) {
-            assert_eq!(sums.len(), WINDOWS);
-            for (window, points) in sums.iter().zip(points.chunks(WINDOW_BITS)) {
+    fn every_window_is_a_multiple_of_the_generator_and_the_sum_of_its_points() {
+        let (first, second) = WINDOW_SUMS.split_at(WINDOWS);
+        assert_eq!(second.len(), WINDOWS);
+        // Window 0 makes up for the multiples 2 + 4 + … + 2⁶³ of the others.
+        let all_others = GENERATOR.multiply(&[u64::MAX - 1, 0, 0, 0]).unwrap();
+        let mut offset = SHIFT_POINT.plus(-all_others);
+        for (index, sums) in [first, second].into_iter().enumerate() {
+            for (number, (window, points)) in
+                sums.iter().zip(pedersen_points()[index].chunks(WINDOW_BITS)).enumerate()
+            {
+                let power = index * WINDOWS + number;
+                if power > 0 {
+                    offset = GENERATOR.multiply(&[1 << power, 0, 0, 0]);
+                }
                 for value in [0, 1, 2, 3, 11, (1 << points.len()) - 1] {
                     let chosen = points.iter().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
-                    let generator = JacobianPoint::from(GENERATOR);
-                    let sum = chosen.fold(generator, |sum, (_, point)| sum.add_affine(*point));
-                    assert_eq!(Some(window[value]), sum.to_affine());
+                    let offset = JacobianPoint::from(offset.unwrap());
+                    let sum = chosen.fold(offset, |sum, (_, point)| sum.add_affine(*point));
+                    assert_eq!(Some(window.0[value]), sum.to_affine());
                 }
             }
         }
     }
 
+    /// Words with small, large and random remainders and quotients.
+    fn words(count: u64) -> Vec<[u8; 32]> {
+        let mut state = Felt::from_u64(5);
+        let mut word = |index: u64| {
+            state = state.square() + Felt::ONE;
+            match index % 5 {
+                0 => [0; 32],
+                1 => [0xff; 32],
+                2 => StandardBytes::from(Felt::from_u64(index)).0,
+                3 => StandardBytes::from(-Felt::from_u64(index)).0,
+                _ => MontgomeryBytes::from(state).0.map(|byte| byte.reverse_bits()),
+            }
+        };
+        (0..count).map(&mut word).collect()
+    }
+
     #[test]
-    fn a_word_is_split_into_quotient_and_remainder() {
+    fn a_chain_is_the_same_on_every_family_of_kernels() {
+        for count in [0, 1, 2, 7, 60] {
+            let words = words(count);
+            let reference = hash_words(&words, Kernels::Scalar);
+            let links = words.iter().map(divide_by_prime);
+            let state =
+                links.fold(Felt::ZERO, |state, (word, quotient)| hash_completely(state, word) + quotient);
+            assert_eq!(reference, hash_completely(state, Felt::from_u64(count)));
+            for kernels in Kernels::supported() {
+                assert_eq!(hash_words(&words, kernels), reference, "{count} words, {kernels}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_below_the_prime_are_chained_the_same_in_both_forms() {
+        let values = [Felt::ZERO, -Felt::ONE, Felt::from_u64(7), Felt::GENERATOR.pow(12345)];
+        let words = values.map(|value| StandardBytes::from(value).0);
+        for kernels in Kernels::supported() {
+            assert_eq!(hash_chain(values.into_iter(), kernels), hash_words(&words, kernels), "{kernels}");
+        }
+    }
+
+    #[test]
+    fn pairs_of_edges_hash_alike_on_every_family_of_kernels() {
+        let power = |exponent| Felt::from_u64(2).pow(exponent);
+        // Every window empty, one window, only the bits of the second base points, bit 251.
+        let edges = [Felt::ZERO, Felt::ONE, power(8), power(128), power(248), power(251), -Felt::ONE];
+        for (a, b) in edges.iter().flat_map(|&a| edges.map(|b| (a, b))) {
+            for kernels in Kernels::supported() {
+                assert_eq!(hash_pair(a, b, kernels), hash_completely(a, b), "{a}, {b}, {kernels}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_is_split_into_remainder_and_quotient() {
         let [p0, p1, p2, p3] = Felt::PRIME_LIMBS;
         for quotient in 0..=31u64 {
             for remainder in [0u64, 1, 12345] {
@@ -143,7 +259,7 @@ mod tests {
                 assert_eq!([p0, p1, p2], [1, 0, 0]);
                 word[24..].copy_from_slice(&(quotient + remainder).to_be_bytes());
                 word[..8].copy_from_slice(&(quotient * p3).to_be_bytes());
-                let expected = (Felt::from_u64(quotient), Felt::from_u64(remainder));
+                let expected = (Felt::from_u64(remainder), Felt::from_u64(quotient));
                 assert_eq!(divide_by_prime(&word), expected);
             }
         }

@@ -1,57 +1,109 @@
-//! Eight Pedersen at a time, one in each lane: the sums of the windows in Jacobian coordinates, and one inversion
-//! for all hashes of a task.
+//! Pedersen on vectors: eight hashes at a time, one in each lane, with one inversion for all hashes of a task; or one
+//! hash, whose 64 points are added in eight lanes and then the lanes to each other.
 //!
-//! The loop has no exceptional cases. Should a partial sum meet an addend with its own abscissa — which would be a
-//! relation between the fixed points that nobody knows — its Z becomes zero and stays zero, and that pair is hashed
-//! by the complete law.
+//! Additions have no exceptional cases. Should a sum meet one with the same abscissa — which would be a relation
+//! between the fixed points that nobody knows, see [`crate::pedersen`] — its Z becomes zero and that of everything
+//! it is added to, and that pair is hashed by the complete law. No other addition makes Z zero.
 
 use ashlar_curve::AffinePoint;
 use ashlar_field::{
     Felt, Group, batch_inverse,
     lanes::Lanes,
-    packed::{Low52, Multiplier, Stored},
+    packed::{Lazy, Low52, Stored},
 };
 
 use crate::{
     Digest,
     kernels::table::Rows,
-    pedersen::{START, WINDOW_SUMS, Window, hash, windows},
+    pedersen::{WINDOW_SUMS, WINDOWS, Window, hash_completely, pair_windows},
 };
 
-/// A point in Jacobian coordinates of the form x·2²⁶⁰, which products of such forms have again.
+/// Eight affine points as x and y in the form x·2²⁶⁰, at most 16·p.
+type Affine<L> = (Low52<L>, Low52<L>);
+
+/// Eight points in Jacobian coordinates with Z² and Z³ in place of Z, of the form x·2²⁶⁰, which products of such forms
+/// have again.
+///
+/// Products of values below 33·p are below 3.2·p; multiples of p are added wherever a difference may be negative, so
+/// that x, y, Z² and Z³ stay in (0, 7.2·p), (0, 3.6·p), (0, 3.2·p) and (0, 1.3·p).
+#[derive(Clone, Copy)]
 struct Point<L: Lanes> {
     x: Low52<L>,
     y: Low52<L>,
-    z: Low52<L>,
+    z_squared: Low52<L>,
+    z_cubed: Low52<L>,
 }
 
 impl<L: Lanes> Point<L> {
+    /// The sum of two affine points: 2 squares and 4 products.
     #[inline(always)]
-    fn from_affine(l: L, point: AffinePoint) -> Point<L> {
+    fn of_affine(l: L, first: Affine<L>, second: Affine<L>) -> Point<L> {
+        let h = second.0.to_lazy(l).sub(l, first.0.to_lazy(l)).bias(l, 17).carry(l);
+        let r = second.1.to_lazy(l).sub(l, first.1.to_lazy(l)).bias(l, 17).carry(l);
+        Point::on_chord(l, first, h, r)
+    }
+
+    /// self + other: 2 squares and 8 products.
+    #[inline(always)]
+    fn add_affine(self, l: L, other: Affine<L>) -> Point<L> {
+        let h = other.0.mul(l, self.z_squared).sub(l, self.x.to_lazy(l)).bias(l, 8).carry(l);
+        let r = other.1.mul(l, self.z_cubed).sub(l, self.y.to_lazy(l)).bias(l, 4).carry(l);
+        let chord = Point::on_chord(l, (self.x, self.y), h, r);
         Point {
-            x: Multiplier::new(point.x).splat(l),
-            y: Multiplier::new(point.y).splat(l),
-            z: Multiplier::new(Felt::ONE).splat(l),
+            z_squared: self.z_squared.mul(l, chord.z_squared).carry(l),
+            z_cubed: self.z_cubed.mul(l, chord.z_cubed).carry(l),
+            ..chord
         }
     }
 
-    /// self + (x, y): 3 squares and 8 products.
-    ///
-    /// Products of values below 10·p are below 1.2·p; multiples of p are added wherever a difference may be
-    /// negative, so that x, y and z stay in (0, 5.2·p), (0, 3.2·p) and (0, 1.1·p).
+    /// self + other: 2 squares and 12 products.
     #[inline(always)]
-    fn add(self, l: L, x: Low52<L>, y: Low52<L>) -> Point<L> {
-        let z_squared = self.z.square(l).carry(l);
-        let z_cubed = z_squared.mul(l, self.z).carry(l);
-        let h = x.mul(l, z_squared).sub(l, self.x.to_lazy(l)).bias(l, 8).carry(l);
-        let r = y.mul(l, z_cubed).sub(l, self.y.to_lazy(l)).bias(l, 8).carry(l);
+    fn add(self, l: L, other: Point<L>) -> Point<L> {
+        let (x, y) = (self.x.mul(l, other.z_squared), self.y.mul(l, other.z_cubed));
+        let h = other.x.mul(l, self.z_squared).sub(l, x).bias(l, 2).carry(l);
+        let r = other.y.mul(l, self.z_cubed).sub(l, y).bias(l, 2).carry(l);
+        let chord = Point::on_chord(l, (x.carry(l), y.carry(l)), h, r);
+        let z_squared = self.z_squared.mul(l, other.z_squared).carry(l);
+        let z_cubed = self.z_cubed.mul(l, other.z_cubed).carry(l);
+        Point {
+            z_squared: z_squared.mul(l, chord.z_squared).carry(l),
+            z_cubed: z_cubed.mul(l, chord.z_cubed).carry(l),
+            ..chord
+        }
+    }
+
+    /// The sum of (x, y) and (x + h, y + r): 2 squares and 4 products. Its Z is h, which may be scaled with h and r.
+    #[inline(always)]
+    fn on_chord(l: L, (x, y): Affine<L>, h: Low52<L>, r: Low52<L>) -> Point<L> {
         let h_squared = h.square(l).carry(l);
         let h_cubed = h_squared.mul(l, h);
-        let v = self.x.mul(l, h_squared);
+        let v = x.mul(l, h_squared);
         let x = r.square(l).sub(l, h_cubed).sub(l, v.add(l, v)).bias(l, 4);
-        let tangent = r.mul(l, v.sub(l, x).bias(l, 6).carry(l));
-        let y = tangent.sub(l, self.y.mul(l, h_cubed.carry(l))).bias(l, 2);
-        Point { x: x.carry(l), y: y.carry(l), z: self.z.mul(l, h).carry(l) }
+        let h_cubed = h_cubed.carry(l);
+        let tangent = r.mul(l, v.sub(l, x).bias(l, 8).carry(l));
+        let y = tangent.sub(l, y.mul(l, h_cubed)).bias(l, 2);
+        Point { x: x.carry(l), y: y.carry(l), z_squared: h_squared, z_cubed: h_cubed }
+    }
+
+    /// Point i of the result is point `indices[i]` mod 8.
+    #[inline(always)]
+    fn permute(self, l: L, indices: L::V) -> Point<L> {
+        Point {
+            x: self.x.permute(l, indices),
+            y: self.y.permute(l, indices),
+            z_squared: self.z_squared.permute(l, indices),
+            z_cubed: self.z_cubed.permute(l, indices),
+        }
+    }
+
+    /// The abscissas as fractions X and Z² of stored elements.
+    #[inline(always)]
+    fn abscissas(self, l: L) -> [Group; 2] {
+        // Both have the factor 2²⁶⁰ in place of 2²⁵⁶, which their quotient has not.
+        let mut fraction = [Group::ZERO; 2];
+        self.x.to_lazy(l).canonical(l).store(l, &mut fraction[0]);
+        self.z_squared.to_lazy(l).canonical(l).store(l, &mut fraction[1]);
+        fraction
     }
 }
 
@@ -69,50 +121,93 @@ fn load_points<L: Lanes>(l: L, points: [&AffinePoint; 8]) -> (Low52<L>, Low52<L>
     (Stored::from_limbs([x0, x1, x2, x3]).unpack_x16(l), Stored::from_limbs([y0, y1, y2, y3]).unpack_x16(l))
 }
 
-/// The sums of eight pairs, as X and Z: the hash of a pair is X/Z².
+/// The points of window `number` of eight pairs, of which all windows are given.
 #[inline(always)]
-fn sums<L: Lanes>(l: L, pairs: &[(Felt, Felt); 8], tables: &[Vec<Window>; 2]) -> [Group; 2] {
-    let mut sum = Point::from_affine(l, *START);
-    for (input, table) in tables.iter().enumerate() {
-        let digits = pairs.map(|(a, b)| windows([a, b][input]));
-        for (number, window) in table.iter().enumerate() {
-            let mut points = [&window[0]; 8];
-            for (point, digits) in points.iter_mut().zip(&digits) {
-                *point = &window[usize::from(digits[number])];
-            }
-            let (x, y) = load_points(l, points);
-            sum = sum.add(l, x, y);
-        }
+fn load_window<L: Lanes>(l: L, number: usize, pairs: &[[u8; 2 * WINDOWS]; 8]) -> Affine<L> {
+    let Window(sums) = &WINDOW_SUMS[number];
+    let mut points = [&sums[0]; 8];
+    for (point, windows) in points.iter_mut().zip(pairs) {
+        *point = &sums[usize::from(windows[number])];
     }
-    // From x·2²⁶⁰ to the stored x·2²⁵⁶: a factor of 1/16.
-    let sixteenth = Multiplier::new(Felt::from_u64(16).inverse().unwrap_or_default()).splat(l);
-    let mut coordinates = [Group::ZERO; 2];
-    sum.x.mul(l, sixteenth).canonical(l).store(l, &mut coordinates[0]);
-    sum.z.mul(l, sixteenth).canonical(l).store(l, &mut coordinates[1]);
-    coordinates
+    load_points(l, points)
 }
 
-/// The abscissas X/Z² of the sums of the pairs, with one inversion for all.
-fn abscissas(pairs: &[[(Felt, Felt); 8]], sums: &[[Group; 2]]) -> Vec<Felt> {
-    let coordinates = || sums.iter().flat_map(|[x, z]| (0..8).map(|lane| (x.get(lane), z.get(lane))));
-    let mut inverses: Vec<Felt> = coordinates().map(|(_, z)| z).collect();
+/// The hashes of eight pairs, as fractions.
+#[inline(always)]
+fn sums<L: Lanes>(l: L, pairs: &[(Felt, Felt); 8]) -> [Group; 2] {
+    let mut digits = [[0; 2 * WINDOWS]; 8];
+    for (digits, &(a, b)) in digits.iter_mut().zip(pairs) {
+        *digits = pair_windows(a, b);
+    }
+    let mut sum = Point::of_affine(l, load_window(l, 0, &digits), load_window(l, 1, &digits));
+    for number in 2..2 * WINDOWS {
+        sum = sum.add_affine(l, load_window(l, number, &digits));
+    }
+    sum.abscissas(l)
+}
+
+/// The hashes of the pairs from their fractions, with one inversion for all.
+fn divide(pairs: &[[(Felt, Felt); 8]], fractions: &[[Group; 2]]) -> Vec<Felt> {
+    let fractions = || fractions.iter().flat_map(|[x, z]| (0..8).map(|lane| (x.get(lane), z.get(lane))));
+    let mut inverses: Vec<Felt> = fractions().map(|(_, z)| z).collect();
     batch_inverse(&mut inverses);
-    let hashes = coordinates()
+    let hashes = fractions()
         .zip(inverses)
         .zip(pairs.as_flattened())
-        .map(|(((x, z), inverse), &(a, b))| if z.is_zero() { hash(a, b) } else { x * inverse.square() });
+        .map(|(((x, z), inverse), &(a, b))| if z.is_zero() { hash_completely(a, b) } else { x * inverse });
     hashes.collect()
+}
+
+/// The points of eight windows from `number` on of one pair, of which all windows are given.
+#[inline(always)]
+fn load_windows<L: Lanes>(l: L, number: usize, digits: &[u8; 2 * WINDOWS]) -> Affine<L> {
+    let mut points = [&WINDOW_SUMS[0].0[0]; 8];
+    for (lane, point) in points.iter_mut().enumerate() {
+        *point = &WINDOW_SUMS[number + lane].0[usize::from(digits[number + lane])];
+    }
+    load_points(l, points)
+}
+
+/// The hash of one pair.
+#[inline(always)]
+pub(crate) fn hash_pair<L: Lanes>(l: L, a: Felt, b: Felt) -> Felt {
+    let digits = pair_windows(a, b);
+    let zero = Lazy::zero(l).carry(l);
+    let mut sums = [Point { x: zero, y: zero, z_squared: zero, z_cubed: zero }; 4];
+    for (index, sum) in sums.iter_mut().enumerate() {
+        let first = load_windows(l, 8 * index, &digits);
+        let second = load_windows(l, WINDOWS + 8 * index, &digits);
+        *sum = Point::of_affine(l, first, second);
+    }
+    let [x, z_squared] = add_all(l, sums).abscissas(l).map(|group| group.get(0));
+    quotient(x, z_squared, a, b)
+}
+
+/// The hash of a pair from its fraction. Zero has no inverse, and is the mark of an addition that had no chord.
+fn quotient(x: Felt, z_squared: Felt, a: Felt, b: Felt) -> Felt {
+    z_squared.inverse().map_or_else(|| hash_completely(a, b), |inverse| x * inverse)
+}
+
+/// The sum of all 32 points, in lane 0.
+#[inline(always)]
+fn add_all<L: Lanes>(l: L, mut sums: [Point<L>; 4]) -> Point<L> {
+    // One loop, so that the code of an addition is there once: more of it would not stay in the cache. The lanes
+    // that no longer count go on adding something.
+    for (into, from, rotation) in [(0, 2, 0), (1, 3, 0), (0, 1, 0), (0, 0, 4), (0, 0, 2), (0, 0, 1)] {
+        let lanes = l.add(l.load(&[0, 1, 2, 3, 4, 5, 6, 7]), l.splat(rotation));
+        sums[into] = sums[into].add(l, sums[from].permute(l, lanes));
+    }
+    sums[0]
 }
 
 /// The hashes of the pairs, in order.
 #[inline(always)]
 fn hash_pairs<L: Lanes>(l: L, pairs: &[[(Felt, Felt); 8]]) -> Vec<Felt> {
-    let tables = &*WINDOW_SUMS;
     let mut all = Vec::with_capacity(pairs.len());
     for pairs in pairs {
-        all.push(sums(l, pairs, tables));
+        all.push(sums(l, pairs));
     }
-    abscissas(pairs, &all)
+    divide(pairs, &all)
 }
 
 /// The digests of rows 8·`first_block` and following: the hash chains, one column after the other.
@@ -154,9 +249,13 @@ pub(crate) fn hash_nodes<L: Lanes>(l: L, children: &[[Digest; 16]], out: &mut [[
 
 #[cfg(test)]
 mod tests {
-    use ashlar_field::lanes::{
-        LaneTask,
-        intervals::{any_group, any_multiplier, prove},
+    use ashlar_curve::GENERATOR;
+    use ashlar_field::{
+        Kernels,
+        lanes::{
+            LaneTask, dispatch,
+            intervals::{any_group, prove},
+        },
     };
 
     use super::*;
@@ -168,13 +267,14 @@ mod tests {
             type Output = ();
             fn run<L: Lanes>(self, l: L) {
                 let coordinate = Stored::load(l, &any_group()).unpack_x16(l);
-                let start = any_multiplier().splat(l);
-                let mut sum = Point { x: start, y: start, z: start };
-                for _ in 0..2 * 32 {
-                    sum = sum.add(l, coordinate, coordinate);
+                let affine = (coordinate, coordinate);
+                let pair = Point::of_affine(l, affine, affine);
+                let mut sum = pair;
+                for _ in 2..2 * WINDOWS {
+                    sum = sum.add_affine(l, affine);
                 }
-                sum.x.mul(l, coordinate).canonical(l);
-                sum.z.mul(l, coordinate).canonical(l);
+                sum.abscissas(l);
+                add_all(l, [pair; 4]).abscissas(l);
             }
         }
         assert_eq!(prove(Additions), Ok(()));
@@ -184,6 +284,45 @@ mod tests {
     fn a_sum_without_affine_form_is_hashed_by_the_complete_law() {
         let pairs = [1, 2, 3, 4, 5, 6, 7, 8].map(|value| (Felt::from_u64(value), Felt::ONE));
         let sums = [[Group::splat(Felt::ONE), Group::ZERO]];
-        assert_eq!(abscissas(&[pairs], &sums), pairs.map(|(a, b)| hash(a, b)));
+        assert_eq!(divide(&[pairs], &sums), pairs.map(|(a, b)| hash_completely(a, b)));
+        let [[x, z_squared]] = sums.map(|sum| sum.map(|group| group.get(0)));
+        assert_eq!(quotient(x, z_squared, Felt::from_u64(3), Felt::ONE), divide(&[pairs], &sums)[2]);
+    }
+
+    /// The sum of an affine point and the 32 others of `add_all`, where all of those are multiples of one point.
+    struct Sum {
+        multiples: [u64; 64],
+    }
+
+    impl LaneTask for Sum {
+        type Output = [Felt; 2];
+        #[inline(always)]
+        fn run<L: Lanes>(self, l: L) -> [Felt; 2] {
+            let points = self.multiples.map(|multiple| GENERATOR.multiply(&[multiple, 0, 0, 0]).unwrap());
+            let (vectors, _) = points.as_chunks::<8>();
+            let load = |vector: &[AffinePoint; 8]| load_points(l, vector.each_ref());
+            let pairs = [0, 1, 2, 3].map(|i| Point::of_affine(l, load(&vectors[i]), load(&vectors[4 + i])));
+            add_all(l, pairs).abscissas(l).map(|group| group.get(0))
+        }
+    }
+
+    #[test]
+    fn a_chord_of_equal_or_opposite_points_anywhere_is_seen_in_the_sum() {
+        let sum = |multiples: [u64; 64]| dispatch(Kernels::Portable, Sum { multiples }).ok().unwrap();
+        let regular: [u64; 64] = std::array::from_fn(|i| i as u64 * i as u64 + 1);
+        let [x, z_squared] = sum(regular);
+        let all = GENERATOR.multiply(&[regular.iter().sum(), 0, 0, 0]).unwrap();
+        assert_eq!(z_squared.inverse().map(|inverse| x * inverse), Some(all.x));
+        for i in 0..32 {
+            // Equal points in one lane of one of the first additions.
+            let mut multiples = regular;
+            multiples[32 + i] = multiples[i];
+            assert_eq!(sum(multiples)[1], Felt::ZERO, "lane {i}");
+        }
+        for distance in [16, 8, 4, 2, 1] {
+            // Equal sums that meet in a later addition: of indices that differ in one bit.
+            let multiples = std::array::from_fn(|i| 1 + (i as u64 & !distance) * (i as u64 & !distance));
+            assert_eq!(sum(multiples)[1], Felt::ZERO, "distance {distance}");
+        }
     }
 }
