@@ -305,16 +305,16 @@ impl<L: Lanes> Low52<L> {
         Lazy([l.and(a[0], mask), l.and(a[1], mask), l.and(a[2], mask), l.and(a[3], mask), a[4]])
     }
 
-    /// Element i of the result is element `indices[i]` mod 8.
+    /// Element i of the result is element `indices[i]` mod 16 of `low` followed by `high`.
     #[inline(always)]
-    pub fn permute(self, l: L, indices: L::V) -> Low52<L> {
-        let a = self.0;
+    pub fn permute_pair(l: L, low: Low52<L>, high: Low52<L>, indices: L::V) -> Low52<L> {
+        let (a, b) = (low.0, high.0);
         Low52([
-            l.permute(a[0], indices),
-            l.permute(a[1], indices),
-            l.permute(a[2], indices),
-            l.permute(a[3], indices),
-            l.permute(a[4], indices),
+            l.permute_pair(a[0], b[0], indices),
+            l.permute_pair(a[1], b[1], indices),
+            l.permute_pair(a[2], b[2], indices),
+            l.permute_pair(a[3], b[3], indices),
+            l.permute_pair(a[4], b[4], indices),
         ])
     }
 

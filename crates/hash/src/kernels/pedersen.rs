@@ -85,25 +85,80 @@ impl<L: Lanes> Point<L> {
         Point { x: x.carry(l), y: y.carry(l), z_squared: h_squared, z_cubed: h_cubed }
     }
 
-    /// Point i of the result is point `indices[i]` mod 8.
-    #[inline(always)]
-    fn permute(self, l: L, indices: L::V) -> Point<L> {
-        Point {
-            x: self.x.permute(l, indices),
-            y: self.y.permute(l, indices),
-            z_squared: self.z_squared.permute(l, indices),
-            z_cubed: self.z_cubed.permute(l, indices),
-        }
-    }
-
     /// The abscissas as fractions X and Z² of stored elements.
     #[inline(always)]
     fn abscissas(self, l: L) -> [Group; 2] {
-        // Both have the factor 2²⁶⁰ in place of 2²⁵⁶, which their quotient has not.
-        let mut fraction = [Group::ZERO; 2];
-        self.x.to_lazy(l).canonical(l).store(l, &mut fraction[0]);
-        self.z_squared.to_lazy(l).canonical(l).store(l, &mut fraction[1]);
-        fraction
+        fractions(l, self.x, self.z_squared)
+    }
+}
+
+/// Two coordinates of points as stored elements. Both lack the factor 2²⁶⁰/2²⁵⁶ that their quotient has not.
+#[inline(always)]
+fn fractions<L: Lanes>(l: L, x: Low52<L>, z_squared: Low52<L>) -> [Group; 2] {
+    let mut fractions = [Group::ZERO; 2];
+    x.to_lazy(l).canonical(l).store(l, &mut fractions[0]);
+    z_squared.to_lazy(l).canonical(l).store(l, &mut fractions[1]);
+    fractions
+}
+
+/// Four points of the form of [`Point`], x and Z² in lanes 0 … 3, y and Z³ in lanes 4 … 7.
+#[derive(Clone, Copy)]
+struct Halves<L: Lanes> {
+    coordinates: Low52<L>,
+    denominators: Low52<L>,
+}
+
+impl<L: Lanes> Halves<L> {
+    /// Points `from` … `from` + 3 of eight.
+    #[inline(always)]
+    fn of_points(l: L, points: Point<L>, from: u64) -> Halves<L> {
+        let lanes = l.add(l.load(&[0, 1, 2, 3, 8, 9, 10, 11]), l.splat(from));
+        Halves {
+            coordinates: Low52::permute_pair(l, points.x, points.y, lanes),
+            denominators: Low52::permute_pair(l, points.z_squared, points.z_cubed, lanes),
+        }
+    }
+
+    /// Point i of the result is point i + distance, for as many as there are.
+    #[inline(always)]
+    fn shift(self, l: L, distance: u64) -> Halves<L> {
+        let lanes = l.add(l.load(&[0, 1, 2, 3, 4, 5, 6, 7]), l.splat(distance));
+        Halves {
+            coordinates: Low52::permute_pair(l, self.coordinates, self.coordinates, lanes),
+            denominators: Low52::permute_pair(l, self.denominators, self.denominators, lanes),
+        }
+    }
+
+    /// self + other: the steps of [`Point::add`] and [`Point::on_chord`], two in one, so 1 square and 6 products.
+    #[inline(always)]
+    fn add(self, l: L, other: Halves<L>) -> Halves<L> {
+        let (low, high) = (l.load(&[0, 1, 2, 3, 0, 1, 2, 3]), l.load(&[4, 5, 6, 7, 4, 5, 6, 7]));
+        let (lows, highs) = (l.load(&[0, 1, 2, 3, 8, 9, 10, 11]), l.load(&[4, 5, 6, 7, 12, 13, 14, 15]));
+        let both = l.load(&[0, 1, 2, 3, 12, 13, 14, 15]);
+        let denominators = self.denominators.mul(l, other.denominators).carry(l);
+        let first = self.coordinates.mul(l, other.denominators);
+        let second = other.coordinates.mul(l, self.denominators);
+        // h and r, then h² and r².
+        let differences = second.sub(l, first).bias(l, 2).carry(l);
+        let first = first.carry(l);
+        let squares = differences.square(l).carry(l);
+        let h_squared = Low52::permute_pair(l, squares, squares, low);
+        let r_squared = Low52::permute_pair(l, squares, squares, high).to_lazy(l);
+        // h·h² and x·h².
+        let products = Low52::permute_pair(l, differences, first, lows).mul(l, h_squared).carry(l);
+        let h_cubed = Low52::permute_pair(l, products, products, low);
+        let v = Low52::permute_pair(l, products, products, high).to_lazy(l);
+        let x = r_squared.sub(l, h_cubed.to_lazy(l)).sub(l, v.add(l, v)).bias(l, 4);
+        // r·(v − x) and y·h³.
+        let factors = Low52::permute_pair(l, v.sub(l, x).bias(l, 8).carry(l), h_cubed, both);
+        let terms = Low52::permute_pair(l, differences, first, highs).mul(l, factors);
+        let tangents = Low52::permute_pair(l, terms.carry(l), terms.carry(l), low).to_lazy(l);
+        let y = tangents.sub(l, terms).bias(l, 2);
+        let chord = Low52::permute_pair(l, squares, products, lows);
+        Halves {
+            coordinates: Low52::permute_pair(l, x.carry(l), y.carry(l), both),
+            denominators: denominators.mul(l, chord).carry(l),
+        }
     }
 }
 
@@ -179,7 +234,7 @@ pub(crate) fn hash_pair<L: Lanes>(l: L, a: Felt, b: Felt) -> Felt {
         let second = load_windows(l, WINDOWS + 8 * index, &digits);
         *sum = Point::of_affine(l, first, second);
     }
-    let [x, z_squared] = add_all(l, sums).abscissas(l).map(|group| group.get(0));
+    let [x, z_squared] = sum_fraction(l, sums).map(|group| group.get(0));
     quotient(x, z_squared, a, b)
 }
 
@@ -188,16 +243,19 @@ fn quotient(x: Felt, z_squared: Felt, a: Felt, b: Felt) -> Felt {
     z_squared.inverse().map_or_else(|| hash_completely(a, b), |inverse| x * inverse)
 }
 
-/// The sum of all 32 points, in lane 0.
+/// The abscissa of the sum of all 32 points, in lane 0.
 #[inline(always)]
-fn add_all<L: Lanes>(l: L, mut sums: [Point<L>; 4]) -> Point<L> {
-    // One loop, so that the code of an addition is there once: more of it would not stay in the cache. The lanes
-    // that no longer count go on adding something.
-    for (into, from, rotation) in [(0, 2, 0), (1, 3, 0), (0, 1, 0), (0, 0, 4), (0, 0, 2), (0, 0, 1)] {
-        let lanes = l.add(l.load(&[0, 1, 2, 3, 4, 5, 6, 7]), l.splat(rotation));
-        sums[into] = sums[into].add(l, sums[from].permute(l, lanes));
+fn sum_fraction<L: Lanes>(l: L, mut sums: [Point<L>; 4]) -> [Group; 2] {
+    // Loops, so that the code of an addition is there once: more of it would not stay in the cache.
+    for (into, from) in [(0, 2), (1, 3), (0, 1)] {
+        sums[into] = sums[into].add(l, sums[from]);
     }
-    sums[0]
+    let (mut sum, mut addend) = (Halves::of_points(l, sums[0], 0), Halves::of_points(l, sums[0], 4));
+    for remaining in [2, 1, 0] {
+        sum = sum.add(l, addend);
+        addend = sum.shift(l, remaining);
+    }
+    fractions(l, sum.coordinates, sum.denominators)
 }
 
 /// The hashes of the pairs, in order.
@@ -274,7 +332,7 @@ mod tests {
                     sum = sum.add_affine(l, affine);
                 }
                 sum.abscissas(l);
-                add_all(l, [pair; 4]).abscissas(l);
+                sum_fraction(l, [pair; 4]);
             }
         }
         assert_eq!(prove(Additions), Ok(()));
@@ -289,7 +347,7 @@ mod tests {
         assert_eq!(quotient(x, z_squared, Felt::from_u64(3), Felt::ONE), divide(&[pairs], &sums)[2]);
     }
 
-    /// The sum of an affine point and the 32 others of `add_all`, where all of those are multiples of one point.
+    /// The sum of an affine point and the 32 others of `sum_fraction`, where all of those are multiples of one point.
     struct Sum {
         multiples: [u64; 64],
     }
@@ -302,7 +360,7 @@ mod tests {
             let (vectors, _) = points.as_chunks::<8>();
             let load = |vector: &[AffinePoint; 8]| load_points(l, vector.each_ref());
             let pairs = [0, 1, 2, 3].map(|i| Point::of_affine(l, load(&vectors[i]), load(&vectors[4 + i])));
-            add_all(l, pairs).abscissas(l).map(|group| group.get(0))
+            sum_fraction(l, pairs).map(|group| group.get(0))
         }
     }
 
