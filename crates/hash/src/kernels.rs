@@ -6,7 +6,7 @@
 //! | [`keccak`] | eight Keccak-256 at a time, one in each 64-bit lane |
 //! | [`blake2s`] | sixteen BLAKE2s-256 at a time, one in each 32-bit lane |
 //! | [`poseidon`] | eight Poseidon at a time, and several such groups interleaved |
-//! | [`pedersen`] | eight Pedersen at a time |
+//! | [`pedersen`] | eight Pedersen at a time, or the points of a single one |
 //! | [`table`] | the cells of eight consecutive rows as vectors |
 //! | [`digests`] | between digests in memory and vectors of their words |
 //!

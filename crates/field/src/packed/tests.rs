@@ -243,6 +243,10 @@ fn movements_act_on_whole_elements() {
         let indices = [3, 1, 4, 1, 5, 2, 6, 0];
         let permuted = stored_values(l, a.permute(l, l.load(&indices)));
         assert!((0..8).all(|i| permuted[i] == x[indices[i] as usize]));
+        let mixed = [3, 9, 12, 1, 15, 2, 8, 0];
+        let joined = Low52::permute_pair(l, a.unpack(l), b.unpack(l), l.load(&mixed));
+        let expected = mixed.map(|i| if i < 8 { x[i as usize].clone() } else { y[i as usize - 8].clone() });
+        assert_eq!(low52_values(l, joined), expected);
         let selected = stored_values(l, Stored::select(l, 0b1010_0110, a, b));
         assert!(
             (0..8)

@@ -85,14 +85,14 @@ impl<L: Lanes> Point<L> {
         Point { x: x.carry(l), y: y.carry(l), z_squared: h_squared, z_cubed: h_cubed }
     }
 
-    /// The abscissas as fractions X and Z² of stored elements.
+    /// The abscissas, as fractions.
     #[inline(always)]
     fn abscissas(self, l: L) -> [Group; 2] {
         fractions(l, self.x, self.z_squared)
     }
 }
 
-/// Two coordinates of points as stored elements. Both lack the factor 2²⁶⁰/2²⁵⁶ that their quotient has not.
+/// X and Z² as stored elements. Both keep a factor 2²⁶⁰/2²⁵⁶, which their quotient has not.
 #[inline(always)]
 fn fractions<L: Lanes>(l: L, x: Low52<L>, z_squared: Low52<L>) -> [Group; 2] {
     let mut fractions = [Group::ZERO; 2];
