@@ -28,11 +28,17 @@ use crate::{
 /// accumulator.
 const CHUNK: usize = 64;
 
-/// f(z·g^r) for every column f and every row r wanted of it, by column, from the values of the columns on the coset
-/// shift·⟨g⟩ in block order. Meaningless if z·g^r is a point of that coset, which a random z is with a probability
+/// A column, and the rows r at which its values f(z·g^r) are wanted.
+pub(super) struct ColumnRows<'a> {
+    /// f on the coset shift·⟨g⟩, in block order.
+    pub(super) values: &'a [Group],
+    pub(super) rows: Vec<u64>,
+}
+
+/// f(z·g^r) for every column f and every row r wanted of it, by column. Meaningless if z·g^r is a point of that coset, which a random z is with a probability
 /// below 2⁻²²⁰.
 pub(super) fn values(
-    columns: &[(&[Group], Vec<u64>)],
+    columns: &[ColumnRows<'_>],
     domain: &EvaluationDomain,
     shift: Felt,
     point: Felt,
@@ -60,9 +66,11 @@ pub(super) fn values(
     // Rows two by two: the sums of two dot products do not wait for one another, and read the column once.
     let wanted: Vec<(&[Group], Vec<Shifted<'_>>)> = columns
         .iter()
-        .flat_map(|(column, rows)| rows.chunks(2).map(|rows| (*column, rows.iter().map(shifted).collect())))
+        .flat_map(|column| {
+            column.rows.chunks(2).map(|rows| (column.values, rows.iter().map(shifted).collect()))
+        })
         .collect();
-    let count: usize = columns.iter().map(|(_, rows)| rows.len()).sum();
+    let count: usize = columns.iter().map(|column| column.rows.len()).sum();
     let sums = starts
         .par_iter()
         .map(|&start| {
@@ -76,7 +84,7 @@ pub(super) fn values(
         })
         .reduce(|| vec![Felt::ZERO; count], added);
     let mut values = sums.into_iter().map(|sum| factor * sum);
-    columns.iter().map(|(_, rows)| values.by_ref().take(rows.len()).collect()).collect()
+    columns.iter().map(|column| values.by_ref().take(column.rows.len()).collect()).collect()
 }
 
 fn added(mut a: Vec<Felt>, b: Vec<Felt>) -> Vec<Felt> {
@@ -200,8 +208,11 @@ mod tests {
                 let mut values = coefficients.clone();
                 evaluate_coset(&coefficients, shift, &mut values, kernels);
                 values.iter_mut().for_each(|column| bit_reverse_group_order(column.groups_mut()));
-                let columns: Vec<(&[Group], Vec<u64>)> =
-                    values.iter().map(Column::groups).zip(rows.clone()).collect();
+                let columns: Vec<ColumnRows<'_>> = values
+                    .iter()
+                    .zip(&rows)
+                    .map(|(column, rows)| ColumnRows { values: column.groups(), rows: rows.clone() })
+                    .collect();
                 let got = super::values(&columns, &domain, shift, point, kernels);
                 for ((got, rows), coefficients) in got.iter().zip(&rows).zip(&coefficients) {
                     let points: Vec<Felt> =

@@ -13,7 +13,7 @@ use crate::{
     domain::{EvaluationDomain, reverse_bits},
     program::{Program, builder::ProgramBuilder, columns::ColumnData},
     prover::{
-        barycentric,
+        barycentric::{self, ColumnRows},
         composition::inverse_differences,
         poles::Poles,
         rows::{Coset, evaluate_groups},
@@ -39,12 +39,14 @@ pub(crate) fn mask_values(
     // z·g^row is row bitrev(row) of the coset z·⟨g⟩.
     let coset = Coset::new(domain, point);
     let mut values: BTreeMap<(usize, u64), Felt> = BTreeMap::new();
-    let mut on_coset: Vec<(usize, (&[Group], Vec<u64>))> = Vec::new();
+    let (mut indices, mut on_coset) = (Vec::new(), Vec::new());
     for (column, rows) in rows_of {
         let coefficients = match columns[column] {
             Known::Coefficients(coefficients) => coefficients,
             Known::Values(column_values) => {
-                on_coset.push((column, (column_values.groups(), rows.into_iter().collect())));
+                indices.push(column);
+                let rows = rows.into_iter().collect();
+                on_coset.push(ColumnRows { values: column_values.groups(), rows });
                 continue;
             }
         };
@@ -56,10 +58,9 @@ pub(crate) fn mask_values(
         let at = |place: u64| cells[&(place / 8)].get((place % 8) as usize);
         values.extend(rows.into_iter().map(|row| ((column, row), at(place(row)))));
     }
-    let (indices, on_coset): (Vec<usize>, Vec<(&[Group], Vec<u64>)>) = on_coset.into_iter().unzip();
     let found = barycentric::values(&on_coset, domain, shift, point, kernels);
-    for ((index, (_, rows)), found) in indices.into_iter().zip(&on_coset).zip(found) {
-        values.extend(rows.iter().map(|&row| (index, row)).zip(found));
+    for ((index, wanted), found) in indices.into_iter().zip(&on_coset).zip(found) {
+        values.extend(wanted.rows.iter().map(|&row| (index, row)).zip(found));
     }
     mask.iter().map(|cell| values[&(cell.column, cell.row % length)]).collect()
 }

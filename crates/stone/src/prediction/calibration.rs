@@ -7,7 +7,9 @@
 use std::{hint::black_box, time::Duration};
 
 use ashlar_field::{Column, Felt, Kernels};
-use ashlar_hash::{CommitmentHash, Digest, ProofOfWorkHash, blake2s256, find_nonce, keccak256, poseidon};
+use ashlar_hash::{
+    CommitmentHash, Digest, ProofOfWorkHash, blake2s256, find_nonce, keccak256, pedersen, poseidon,
+};
 use ashlar_ntt::evaluate_coset;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,7 +31,7 @@ pub fn calibrate(kernels: Kernels) -> Rates {
         keccak: one_by_one(2_000, || keccak256(black_box(&[7; 64]))),
         blake: one_by_one(4_000, || blake2s256(black_box(&[7; 64]))),
         poseidon: one_by_one(100, || poseidon::hash_pair(black_box(Felt::GENERATOR), Felt::ONE)),
-        ..default.single
+        pedersen: one_by_one(100, || pedersen::hash(black_box(Felt::GENERATOR), Felt::ONE)),
     };
     let element = Felt::GENERATOR.inverse().unwrap_or(Felt::ONE);
     let mut product = element;
@@ -46,7 +48,7 @@ pub fn calibrate(kernels: Kernels) -> Rates {
             keccak: rows(CommitmentHash::Keccak256Masked160Lsb, 1 << 12, kernels),
             blake: rows(CommitmentHash::Blake256Masked248Lsb, 1 << 12, kernels),
             poseidon: rows(CommitmentHash::Poseidon3, 1 << 9, kernels),
-            ..default.batch
+            pedersen: rows(CommitmentHash::Pedersen, 1 << 9, kernels),
         },
         single,
         nonce_keccak: nonce(ProofOfWorkHash::Keccak256, kernels),
