@@ -196,7 +196,7 @@ impl CommittedTrace {
                 continue;
             }
             let offset = coset_offset(domain, position);
-            let values = if extension_alone && position == last {
+            let mut values = if extension_alone && position == last {
                 let mut values = std::mem::take(&mut columns);
                 evaluate_coset_in_place(&mut values, offset, kernels);
                 values
@@ -207,8 +207,8 @@ impl CommittedTrace {
             };
             fill(&mut trace.tree, rows, &values, parameters, kernels)?;
             if extension_alone || policy.keeps(position, last) {
+                reorder(&mut values);
                 trace.cosets[position] = Some(values);
-                trace.cosets[position].iter_mut().for_each(|columns| reorder(columns));
             } else {
                 spare = Some(values);
             }
