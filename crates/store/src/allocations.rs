@@ -81,16 +81,44 @@ impl Store {
     /// # Errors
     /// A database error.
     pub async fn record_allocation(&self, new: &NewAllocation) -> Result<Allocation, Error> {
-        let proposal_id = PaddedFelt(new.proposal_id).to_string();
-        let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
         let mut transaction = self.write().await?;
-        self.record_allocation_in(&mut transaction, new, Moment::now()).await?;
+        let allocation = self.recorded_allocation_in(&mut transaction, new).await?;
+        transaction.commit().await.map_err(|source| self.allocation_fault(new, source))?;
+        Ok(allocation)
+    }
+
+    /// [`Store::record_allocation`] of several at once, all or none: a batch waits for the disk once.
+    ///
+    /// # Errors
+    /// As [`Store::record_allocation`].
+    pub async fn record_allocations(&self, new: &[NewAllocation]) -> Result<Vec<Allocation>, Error> {
+        let mut transaction = self.write().await?;
+        let mut allocations = Vec::with_capacity(new.len());
+        for new in new {
+            allocations.push(self.recorded_allocation_in(&mut transaction, new).await?);
+        }
+        if let Some(last) = new.last() {
+            transaction.commit().await.map_err(|source| self.allocation_fault(last, source))?;
+        }
+        Ok(allocations)
+    }
+
+    fn allocation_fault(&self, new: &NewAllocation, source: sqlx::Error) -> Error {
+        self.fault(&PaddedFelt(new.proposal_id).to_string(), "recording an allocation", source)
+    }
+
+    async fn recorded_allocation_in(
+        &self,
+        transaction: &mut Transaction,
+        new: &NewAllocation,
+    ) -> Result<Allocation, Error> {
+        self.record_allocation_in(transaction, new, Moment::now()).await?;
+        let fault = |source| self.allocation_fault(new, source);
         let row = query("SELECT * FROM allocations WHERE proposal_id = $1")
-            .bind(&proposal_id)
-            .fetch_one(&mut transaction)
+            .bind(PaddedFelt(new.proposal_id).to_string())
+            .fetch_one(transaction)
             .await
             .map_err(fault)?;
-        transaction.commit().await.map_err(fault)?;
         Allocation::from_row(&row).map_err(fault)
     }
 

@@ -22,6 +22,7 @@ on_both!(
     a_mock_is_never_verified,
     events_are_append_only,
     the_same_proposal_is_recorded_once,
+    the_proposals_of_a_batch_are_recorded_in_their_order_and_found_again,
     what_was_proposed_never_changes_and_states_take_only_known_steps,
     nothing_is_emptied_at_once,
     a_job_is_found_by_a_unique_prefix_of_its_id,
@@ -177,6 +178,21 @@ async fn the_same_proposal_is_recorded_once(records: Records) {
     assert_ne!(first.id, other.id);
     assert_eq!(first.status, AllocationStatus::Proposed);
     assert!(store.verified_job_of(first.id).await.unwrap().is_none());
+}
+
+async fn the_proposals_of_a_batch_are_recorded_in_their_order_and_found_again(records: Records) {
+    let store = records.open().await;
+    let known = store.record_allocation(&allocation(6, 0)).await.unwrap();
+    let batch = [7, 6, 5].map(|nonce| allocation(nonce, 0));
+    let recorded = store.record_allocations(&batch).await.unwrap();
+    let ids: Vec<Felt> = recorded.iter().map(|allocation| allocation.proposal_id.0).collect();
+    assert_eq!(ids, batch.map(|new| new.proposal_id));
+    assert_eq!(recorded[1].id, known.id);
+    for allocation in recorded {
+        let found = store.allocation_of(allocation.proposal_id.0).await.unwrap();
+        assert_eq!(found.map(|found| found.id), Some(allocation.id));
+    }
+    assert!(store.record_allocations(&[]).await.unwrap().is_empty());
 }
 
 async fn what_was_proposed_never_changes_and_states_take_only_known_steps(records: Records) {

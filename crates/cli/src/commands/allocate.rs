@@ -47,11 +47,13 @@ pub(crate) async fn run(session: &Session, arguments: Allocate) -> Result<(), Fa
     }
 
     let store = session.store().await?;
-    let mut items = Vec::with_capacity(proposals.len());
-    for (proposal, decision) in proposals.into_iter().zip(decisions) {
-        let allocation = store.record_allocation(&NewAllocation::of(&proposal, &decision)).await?;
-        items.push(Item { proposal, decision, allocation });
-    }
+    let decided = proposals.into_iter().zip(decisions);
+    let new: Vec<NewAllocation> =
+        decided.clone().map(|(proposal, decision)| NewAllocation::of(&proposal, &decision)).collect();
+    let items: Vec<Item> = decided
+        .zip(store.record_allocations(&new).await?)
+        .map(|((proposal, decision), allocation)| Item { proposal, decision, allocation })
+        .collect();
     let found = if arguments.again { None } else { on_record(&store, &items, &arguments).await? };
     let (jobs, proof) = match found {
         Some(jobs) => {
