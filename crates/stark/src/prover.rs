@@ -131,13 +131,13 @@ struct Prover<'a> {
     channel: ProverChannel,
 }
 
-/// Columns that other ones make room for.
+/// Of how many columns a copy makes room for others.
 #[derive(Clone, Copy)]
 struct Room {
-    /// All that exist beside the first trace.
-    beside: usize,
-    /// Those among them that were committed to.
-    for_good: usize,
+    /// Where the extension is kept alone.
+    in_extension: usize,
+    /// Where coefficients are kept: of so many they are not.
+    in_coefficients: usize,
 }
 
 type Outcome<T, W> = Result<T, ProveError<<W as Witness>::Error>>;
@@ -154,7 +154,7 @@ impl Prover<'_> {
             .collect();
         self.report::<W>(Phase::InteractionTrace, 0, 1)?;
         // The second copies of its columns.
-        let room = Room { beside: interaction_width, for_good: 0 };
+        let room = Room { in_extension: interaction_width, in_coefficients: 0 };
         self.make_room(&mut [&mut first], room, COMPOSITION_COSETS[0]);
         let columns = witness.interaction_trace(&elements).map_err(ProveError::Witness)?;
         let mut interaction = self.commit_trace::<W>(
@@ -258,7 +258,7 @@ impl Prover<'_> {
         for (done, position) in COMPOSITION_COSETS.into_iter().enumerate() {
             self.report::<W>(phase, done as u64, 2)?;
             // And the composition on this coset and those before.
-            let room = Room { beside: tables + done + 1, for_good: 0 };
+            let room = Room { in_extension: tables + done + 1, in_coefficients: 0 };
             self.make_room(&mut [&mut *first, &mut *interaction], room, position);
             let columns = [&mut *first, &mut *interaction]
                 .map(|trace| trace.hold_coset(position, &self.domain, kernels));
@@ -269,30 +269,28 @@ impl Prover<'_> {
                 .ok_or(ProveError::Cancelled { phase })?;
         }
         // The composition on two cosets and its two parts, which are extended by two columns then.
-        let room = Room { beside: interaction.width() + 4, for_good: 0 };
+        let room = Room { in_extension: interaction.width() + 4, in_coefficients: 0 };
         self.make_room(&mut [first, interaction], room, QUOTIENT_COSET);
         let parts = composition::split(cosets, &self.domain, kernels);
         let (phase, scope) = (Phase::CompositionCommitment, Scope::CompositionCommitment);
         let mut composition = self.commit::<W>(parts.into(), QUOTIENT_COSET, phase, scope)?;
-        if self.options.storage == StoragePolicy::OneCoset {
-            // From here on the coset of the quotient is all that is read.
-            composition.keep_once(composition.width(), QUOTIENT_COSET, &self.domain, kernels);
-        }
+        // From here on the coset of the quotient is all that is read.
+        let room = Room { in_extension: composition.width(), in_coefficients: 0 };
+        self.make_room(&mut [&mut composition], room, QUOTIENT_COSET);
         Ok(composition)
     }
 
-    /// Where there are two copies of the traces, gives up the second ones of so many columns. The coset at `position` is
-    /// kept.
+    /// Where there are two copies of the traces, gives up the second ones of some columns. The coset at `position` is kept.
     ///
-    /// Where the extension is kept alone, these are as many columns as are made `beside` the first trace, so that no step
-    /// takes much more memory than the first commitment took. Coefficients are given up for as many as are made `for_good`.
+    /// Where the extension is kept alone, these are as many columns as there are beside the first trace, so that no step
+    /// takes much more memory than the first commitment took.
     fn make_room(&self, traces: &mut [&mut CommittedTrace], room: Room, position: usize) {
         let storage = self.options.storage;
         if storage != StoragePolicy::OneCoset {
             return;
         }
         let alone = storage.keeps_extension_alone(1 << self.domain.log_n_cosets);
-        let mut wanted = if alone { room.beside } else { room.for_good };
+        let mut wanted = if alone { room.in_extension } else { room.in_coefficients };
         for trace in traces.iter_mut() {
             let given_up = trace.keep_once(wanted, position, &self.domain, self.options.kernels);
             wanted = wanted.saturating_sub(given_up);
@@ -365,16 +363,29 @@ impl Prover<'_> {
     ) -> Outcome<Column, W> {
         let phase = Phase::Quotient;
         self.report::<W>(phase, 0, 1)?;
-        // The parts of the composition, two columns of inverses, and the quotient; or it, poles and a sum of them.
         let [first, interaction, composition] = traces;
-        let parts = composition.width();
-        let room = Room { beside: interaction.width() + parts + 3, for_good: parts };
+        let parts = composition.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels);
+        let of_composition = quotient::of_composition(
+            &parts,
+            values,
+            &self.domain,
+            Felt::GENERATOR,
+            point,
+            beta,
+            self.options.kernels,
+        );
+        composition.release_cosets();
+        // The parts of the composition, what was just made of them, inverses and the quotient; or it, poles and a sum of
+        // them.
+        let beside = interaction.width() + composition.width() + 3;
+        let room = Room { in_extension: beside, in_coefficients: 1 };
         self.make_room(&mut [&mut *first, &mut *interaction], room, QUOTIENT_COSET);
-        let columns = [first, interaction, composition]
+        let columns = [first, interaction]
             .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
         let columns = columns.concat();
         let mut quotient = quotient::evaluate(
             &columns,
+            of_composition,
             &self.air.constraint_system().mask,
             values,
             &self.domain,

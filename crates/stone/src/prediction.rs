@@ -200,9 +200,9 @@ fn transforms_again(parameters: &StarkParameters, shape: &TraceShape, storage: S
                 .map(|columns| (columns + shape.widths[1] as f64 + tables(shape).ceil()).min(traces));
             2.0 * constraints + quotient
         }
-        // The traces go to the second coset of the composition again; its parts, and two columns that make room for them,
-        // go back from that of the quotient.
-        StoragePolicy::OneCoset => traces + 4.0,
+        // The traces go to the second coset of the composition again, and a column that makes room for the quotient back
+        // from its coset.
+        StoragePolicy::OneCoset => traces + 1.0,
         // Back from every coset but the last that is hashed, to the other coset of the composition, and back for the
         // openings.
         StoragePolicy::InPlace => (traces + 2.0) * cosets + 2.0 * traces,
@@ -213,7 +213,7 @@ fn transforms_again(parameters: &StarkParameters, shape: &TraceShape, storage: S
 const CONSTRAINT_COLUMNS: f64 = 3.0;
 /// While it is split: the composition on two cosets, and its parts.
 const SPLIT_COLUMNS: f64 = 4.0;
-/// While the quotient is made: the parts of the composition, two of inverses, and the quotient.
+/// While the quotient is made: the parts of the composition, what is made of them, inverses, and the quotient.
 const QUOTIENT_COLUMNS: f64 = 5.0;
 
 /// The tables of a coset, in columns.
@@ -343,8 +343,8 @@ fn memory_bytes(parameters: &StarkParameters, shape: &TraceShape, storage: Stora
     let commitment = step(0.0, 2.0);
     let composition = step(tables(shape) + CONSTRAINT_COLUMNS, 2.0).max(step(SPLIT_COLUMNS, 2.0));
     let second_parts = 2.0 * (of_parts - 1.0);
-    // Where there are two copies, coefficients make room for the parts of the composition.
-    let given_up = if storage == StoragePolicy::OneCoset && !extension_alone { 2.0 } else { 0.0 };
+    // Where there are two copies, the coefficients of a column make room for the quotient.
+    let given_up = if storage == StoragePolicy::OneCoset && !extension_alone { 1.0 } else { 0.0 };
     let quotient = step(QUOTIENT_COLUMNS + second_parts - given_up, 3.0);
     let mut layers = if storage == StoragePolicy::OneCoset && !extension_alone {
         traces + 2.0 + 3.0 * tree + 1.0

@@ -6,7 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_field::{Column, Felt, Group, Kernels, add_groups, multiply_groups, subtract_groups};
+use ashlar_field::{
+    Column, Felt, Group, Kernels, add_groups, add_scaled_groups, multiply_groups, subtract_groups,
+    subtract_value,
+};
+use rayon::prelude::*;
 
 use crate::{
     air::Cell,
@@ -69,11 +73,47 @@ pub(crate) fn mask_values(
 /// one. A pole costs about 1.5 butterflies a row, a sum by transforms about 18 at 2¹⁹ rows.
 pub(crate) const MOST_SINGLE_POLES: usize = 12;
 
+/// Groups of the composition that are combined at a time.
+const CHUNK: usize = 64;
+
+/// The part of the quotient that is about the composition, Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²), on the coset shift·⟨g⟩ in
+/// block order. `parts`: h₀ and h₁ there. `values`: those of the mask, then of h₀ and h₁. `point` is z.
+pub(crate) fn of_composition(
+    parts: &[&[Group]],
+    values: &[Felt],
+    domain: &EvaluationDomain,
+    shift: Felt,
+    point: Felt,
+    beta: Felt,
+    kernels: Kernels,
+) -> Column {
+    let mask = values.len() - parts.len();
+    let (mut constant, mut power) = (Felt::ZERO, beta.pow(mask as u64));
+    let mut factors = Vec::with_capacity(parts.len());
+    for &value in &values[mask..] {
+        constant += power * value;
+        factors.push(power);
+        power *= beta;
+    }
+    let mut out = inverse_differences(domain, shift, point.square(), kernels);
+    out.groups_mut().par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+        let mut sum = [Group::ZERO; CHUNK];
+        let sum = &mut sum[..out.len()];
+        for (part, &factor) in parts.iter().zip(&factors) {
+            add_scaled_groups(sum, factor, &part[chunk * CHUNK..][..out.len()], kernels);
+        }
+        subtract_value(sum, constant, kernels);
+        multiply_groups(out, sum, kernels);
+    });
+    out
+}
+
 /// The quotient on the coset shift·⟨g⟩ in block order; `None` if interrupted.
 ///
-/// `columns`: the trace columns, h₀ and h₁ there. `values`: those of the mask, then of h₀ and h₁.
+/// `columns`: the trace columns there. `values`: those of the mask. `of_composition` is the rest of it.
 pub(crate) fn evaluate(
     columns: &[&[Group]],
+    of_composition: Column,
     mask: &[Cell],
     values: &[Felt],
     domain: &EvaluationDomain,
@@ -84,18 +124,18 @@ pub(crate) fn evaluate(
     before_task: &(dyn Fn() -> bool + Sync),
 ) -> Option<Column> {
     let groups = domain.trace_length() as usize / 8;
-    let mut terms = terms(columns.len() - 2, mask, values, domain.trace_length(), beta);
+    let mut terms = terms(mask, values, domain.trace_length(), beta);
     let crowded = crowded(&mut terms, columns.len());
     let program = compile(columns.len(), terms, domain);
-    let [inverses, square_inverses] =
-        [point, point.square()].map(|pole| inverse_differences(domain, shift, pole, kernels));
+    let inverses = inverse_differences(domain, shift, point, kernels);
     let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
-    data.extend([ColumnData::Full(inverses.groups()), ColumnData::Full(square_inverses.groups())]);
+    data.push(ColumnData::Full(inverses.groups()));
     let mut out = Column::unspecified(8 * groups);
     if !program.run(&data, kernels, out.groups_mut(), before_task) {
         return None;
     }
-    drop((inverses, square_inverses));
+    add_groups(out.groups_mut(), of_composition.groups(), kernels);
+    drop((inverses, of_composition));
     if crowded.is_empty() {
         return Some(out);
     }
@@ -135,13 +175,11 @@ fn pole_scale(domain: &EvaluationDomain, row: u64) -> Felt {
     domain.trace_generator.pow((domain.trace_length() - row) % domain.trace_length())
 }
 
-/// The terms of the mask and of the composition, with their powers of β.
-fn terms(trace_width: usize, mask: &[Cell], values: &[Felt], length: u64, beta: Felt) -> Vec<Term> {
+/// The terms of the mask, with their powers of β.
+fn terms(mask: &[Cell], values: &[Felt], length: u64, beta: Felt) -> Vec<Term> {
     let cells = mask.iter().map(|cell| (cell.column, cell.row % length));
-    let composition = (0..2).map(|part| (trace_width + part, 0));
     let powers = std::iter::successors(Some(Felt::ONE), |&power| Some(power * beta));
     cells
-        .chain(composition)
         .zip(values)
         .zip(powers)
         .map(|(((column, row), &value), coefficient)| Term { coefficient, column, row, value })
@@ -159,7 +197,7 @@ fn crowded(terms: &mut Vec<Term>, columns: usize) -> BTreeMap<usize, Vec<Term>> 
     crowded
 }
 
-/// coefficient·(column − value)/(x − z·g^row), or over x − z² for a part of the composition.
+/// coefficient·(column − value)/(x − z·g^row).
 struct Term {
     coefficient: Felt,
     column: usize,
@@ -167,18 +205,17 @@ struct Term {
     value: Felt,
 }
 
-/// Columns: the trace, h₀, h₁ (`width` in all), 1/(x − z), 1/(x − z²).
+/// Columns: the trace (`width` in all), 1/(x − z).
 fn compile(width: usize, terms: Vec<Term>, domain: &EvaluationDomain) -> Program {
     let length = domain.trace_length();
     let mut builder = ProgramBuilder::default();
-    // The terms over one denominator, by column of inverses and row.
-    let mut poles: BTreeMap<(usize, u64), Vec<Term>> = BTreeMap::new();
+    // The terms over one denominator, by row.
+    let mut poles: BTreeMap<u64, Vec<Term>> = BTreeMap::new();
     for term in terms {
-        let inverses = if term.column + 2 < width { width } else { width + 1 };
-        poles.entry((inverses, term.row)).or_default().push(term);
+        poles.entry(term.row).or_default().push(term);
     }
     let mut total = None;
-    for ((inverse_column, row), terms) in poles {
+    for (row, terms) in poles {
         // 1/(x − z·g^row) is `scale` times the inverse `offset` rows on.
         let (offset, scale) = ((length - row) % length, pole_scale(domain, row));
         let mut constant = Felt::ZERO;
@@ -199,7 +236,7 @@ fn compile(width: usize, terms: Vec<Term>, domain: &EvaluationDomain) -> Program
         let Some(sum) = sum else { continue };
         let constant = builder.constant(constant);
         let numerator = builder.subtract(sum, constant);
-        let inverse = builder.column(inverse_column, offset);
+        let inverse = builder.column(width, offset);
         let term = builder.multiply(inverse, numerator);
         total = Some(match total {
             Some(total) => builder.add(total, term),
