@@ -364,6 +364,11 @@ impl Prover<'_> {
         let phase = Phase::Quotient;
         self.report::<W>(phase, 0, 1)?;
         let [first, interaction, composition] = traces;
+        // The parts of the composition, what is made of them first, inverses and the quotient; or it, poles and a sum of
+        // them.
+        let beside = interaction.width() + composition.width() + 3;
+        let room = Room { in_extension: beside, in_coefficients: 1 };
+        self.make_room(&mut [&mut *first, &mut *interaction], room, QUOTIENT_COSET);
         let parts = composition.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels);
         let of_composition = quotient::of_composition(
             &parts,
@@ -375,11 +380,6 @@ impl Prover<'_> {
             self.options.kernels,
         );
         composition.release_cosets();
-        // The parts of the composition, what was just made of them, inverses and the quotient; or it, poles and a sum of
-        // them.
-        let beside = interaction.width() + composition.width() + 3;
-        let room = Room { in_extension: beside, in_coefficients: 1 };
-        self.make_room(&mut [&mut *first, &mut *interaction], room, QUOTIENT_COSET);
         let columns = [first, interaction]
             .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
         let columns = columns.concat();
