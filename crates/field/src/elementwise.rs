@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::{
     Felt, Group, Kernels,
     lanes::{LaneTask, Lanes, dispatch},
-    packed::{Low52, Multiplier, Stored},
+    packed::{Multiplier, Stored},
 };
 
 /// Groups per task: 64 KiB, some ten microseconds.
@@ -134,65 +134,74 @@ pub fn add_scaled_groups(a: &mut [Group], factor: Felt, b: &[Group], kernels: Ke
     pairwise(AddScaled(factor, Multiplier::new(factor)), a, b, kernels);
 }
 
-/// a ← a − value, for every element.
-pub fn subtract_value(a: &mut [Group], value: Felt, kernels: Kernels) {
+/// An operation on every element of a sequence, in both ways of computing it.
+trait Each: Copy + Sync {
+    fn scalar(self, a: Felt) -> Felt;
+    fn packed<L: Lanes>(self, l: L, a: Stored<L>) -> Stored<L>;
+}
+
+struct EachTask<'a, O> {
+    operation: O,
+    groups: &'a mut [Group],
+}
+
+impl<O: Each> LaneTask for EachTask<'_, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        for group in self.groups {
+            self.operation.packed(l, Stored::load(l, group)).store(l, group);
+        }
+    }
+}
+
+fn each<O: Each>(operation: O, a: &mut [Group], kernels: Kernels) {
     a.par_chunks_mut(CHUNK).for_each(|groups| {
-        if let Err(LessValue { groups, .. }) = dispatch(kernels, LessValue { groups, value }) {
+        if let Err(EachTask { groups, .. }) = dispatch(kernels, EachTask { operation, groups }) {
             for group in groups {
                 for lane in 0..8 {
-                    group.set(lane, group.get(lane) - value);
+                    group.set(lane, operation.scalar(group.get(lane)));
                 }
             }
         }
     });
 }
 
-struct LessValue<'a> {
-    groups: &'a mut [Group],
-    value: Felt,
+#[derive(Clone, Copy)]
+struct LessValue(Felt);
+
+impl Each for LessValue {
+    fn scalar(self, a: Felt) -> Felt {
+        a - self.0
+    }
+    #[inline(always)]
+    fn packed<L: Lanes>(self, l: L, a: Stored<L>) -> Stored<L> {
+        a.to_lazy(l).sub(l, Stored::splat(l, self.0).to_lazy(l)).bias(l, 1).canonical(l)
+    }
 }
 
-impl LaneTask for LessValue<'_> {
-    type Output = ();
+#[derive(Clone, Copy)]
+struct Scale(Felt, Multiplier);
 
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let value = Stored::splat(l, self.value).to_lazy(l);
-        for group in self.groups {
-            Stored::load(l, group).to_lazy(l).sub(l, value).bias(l, 1).canonical(l).store(l, group);
-        }
+impl Each for Scale {
+    fn scalar(self, a: Felt) -> Felt {
+        self.0 * a
     }
+    #[inline(always)]
+    fn packed<L: Lanes>(self, l: L, a: Stored<L>) -> Stored<L> {
+        self.1.splat(l).mul(l, a.unpack(l)).canonical(l)
+    }
+}
+
+/// a ← a − value, for every element.
+pub fn subtract_value(a: &mut [Group], value: Felt, kernels: Kernels) {
+    each(LessValue(value), a, kernels);
 }
 
 /// a ← factor·a.
 pub fn scale_groups(a: &mut [Group], factor: Felt, kernels: Kernels) {
-    let multiplier = Multiplier::new(factor);
-    a.par_chunks_mut(CHUNK).for_each(|groups| {
-        if let Err(Scale { groups, .. }) = dispatch(kernels, Scale { groups, multiplier }) {
-            for group in groups {
-                for lane in 0..8 {
-                    group.set(lane, factor * group.get(lane));
-                }
-            }
-        }
-    });
-}
-
-struct Scale<'a> {
-    groups: &'a mut [Group],
-    multiplier: Multiplier,
-}
-
-impl LaneTask for Scale<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let factor: Low52<L> = self.multiplier.splat(l);
-        for group in self.groups {
-            factor.mul(l, Stored::load(l, group).unpack(l)).canonical(l).store(l, group);
-        }
-    }
+    each(Scale(factor, Multiplier::new(factor)), a, kernels);
 }
 
 /// Replaces the integers v < p in every lane by their Montgomery form: what makes elements of plain integers.
@@ -223,7 +232,8 @@ mod tests {
         check(Difference);
         check(AddScaled(Felt::ONE, any_multiplier()));
         let mut groups = [any_group()];
-        assert_eq!(prove(LessValue { groups: &mut [any_group()], value: -Felt::ONE }), Ok(()));
-        assert_eq!(prove(Scale { groups: &mut groups, multiplier: any_multiplier() }), Ok(()));
+        assert_eq!(prove(EachTask { operation: LessValue(-Felt::ONE), groups: &mut [any_group()] }), Ok(()));
+        let operation = Scale(Felt::ONE, any_multiplier());
+        assert_eq!(prove(EachTask { operation, groups: &mut groups }), Ok(()));
     }
 }

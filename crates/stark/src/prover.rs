@@ -48,6 +48,7 @@ use composition::Composition;
 use error::ProveError;
 use layers::{CommittedLayer, fold};
 use progress::{Observer, Phase, Progress};
+use quotient::Quotient;
 use trace::{CommitError, CommittedTrace, Known, StoragePolicy, coset_offset, row_of};
 
 /// How to prove; none of it but `annotate` changes the result.
@@ -131,15 +132,6 @@ struct Prover<'a> {
     channel: ProverChannel,
 }
 
-/// Of how many columns a copy makes room for others.
-#[derive(Clone, Copy)]
-struct Room {
-    /// Where the extension is kept alone.
-    in_extension: usize,
-    /// Where coefficients are kept: of so many they are not.
-    in_coefficients: usize,
-}
-
 type Outcome<T, W> = Result<T, ProveError<<W as Witness>::Error>>;
 
 impl Prover<'_> {
@@ -154,8 +146,7 @@ impl Prover<'_> {
             .collect();
         self.report::<W>(Phase::InteractionTrace, 0, 1)?;
         // The second copies of its columns.
-        let room = Room { in_extension: interaction_width, in_coefficients: 0 };
-        self.make_room(&mut [&mut first], room, COMPOSITION_COSETS[0]);
+        self.make_room(&mut [&mut first], interaction_width, COMPOSITION_COSETS[0]);
         let columns = witness.interaction_trace(&elements).map_err(ProveError::Witness)?;
         let mut interaction = self.commit_trace::<W>(
             columns,
@@ -258,8 +249,7 @@ impl Prover<'_> {
         for (done, position) in COMPOSITION_COSETS.into_iter().enumerate() {
             self.report::<W>(phase, done as u64, 2)?;
             // And the composition on this coset and those before.
-            let room = Room { in_extension: tables + done + 1, in_coefficients: 0 };
-            self.make_room(&mut [&mut *first, &mut *interaction], room, position);
+            self.make_room(&mut [&mut *first, &mut *interaction], tables + done + 1, position);
             let columns = [&mut *first, &mut *interaction]
                 .map(|trace| trace.hold_coset(position, &self.domain, kernels));
             let columns = columns.concat();
@@ -269,31 +259,26 @@ impl Prover<'_> {
                 .ok_or(ProveError::Cancelled { phase })?;
         }
         // The composition on two cosets and its two parts, which are extended by two columns then.
-        let room = Room { in_extension: interaction.width() + 4, in_coefficients: 0 };
-        self.make_room(&mut [first, interaction], room, QUOTIENT_COSET);
+        let beside = interaction.width() + 4;
+        self.make_room(&mut [first, interaction], beside, QUOTIENT_COSET);
         let parts = composition::split(cosets, &self.domain, kernels);
         let (phase, scope) = (Phase::CompositionCommitment, Scope::CompositionCommitment);
         let mut composition = self.commit::<W>(parts.into(), QUOTIENT_COSET, phase, scope)?;
         // From here on the coset of the quotient is all that is read.
-        let room = Room { in_extension: composition.width(), in_coefficients: 0 };
-        self.make_room(&mut [&mut composition], room, QUOTIENT_COSET);
+        let width = composition.width();
+        self.make_room(&mut [&mut composition], width, QUOTIENT_COSET);
         Ok(composition)
     }
 
-    /// Where there are two copies of the traces, gives up the second ones of some columns. The coset at `position` is kept.
-    ///
-    /// Where the extension is kept alone, these are as many columns as there are beside the first trace, so that no step
-    /// takes much more memory than the first commitment took.
-    fn make_room(&self, traces: &mut [&mut CommittedTrace], room: Room, position: usize) {
-        let storage = self.options.storage;
-        if storage != StoragePolicy::OneCoset {
+    /// Where the extension is kept alone, gives up the second copies of so many columns as there are beside the first
+    /// trace, so that no step takes much more memory than the first commitment took. The coset at `position` is kept.
+    fn make_room(&self, traces: &mut [&mut CommittedTrace], mut beside: usize, position: usize) {
+        if !self.options.storage.keeps_extension_alone(1 << self.domain.log_n_cosets) {
             return;
         }
-        let alone = storage.keeps_extension_alone(1 << self.domain.log_n_cosets);
-        let mut wanted = if alone { room.in_extension } else { room.in_coefficients };
         for trace in traces.iter_mut() {
-            let given_up = trace.keep_once(wanted, position, &self.domain, self.options.kernels);
-            wanted = wanted.saturating_sub(given_up);
+            let given_up = trace.keep_once(beside, position, &self.domain, self.options.kernels);
+            beside = beside.saturating_sub(given_up);
         }
     }
 
@@ -366,40 +351,28 @@ impl Prover<'_> {
         let [first, interaction, composition] = traces;
         // The parts of the composition, what is made of them first, inverses and the quotient; or it, poles and a sum of
         // them.
+        let (domain, kernels) = (&self.domain, self.options.kernels);
         let beside = interaction.width() + composition.width() + 3;
-        let room = Room { in_extension: beside, in_coefficients: 1 };
-        self.make_room(&mut [&mut *first, &mut *interaction], room, QUOTIENT_COSET);
-        let parts = composition.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels);
-        let of_composition = quotient::of_composition(
-            &parts,
-            values,
-            &self.domain,
-            Felt::GENERATOR,
-            point,
-            beta,
-            self.options.kernels,
-        );
+        self.make_room(&mut [&mut *first, &mut *interaction], beside, QUOTIENT_COSET);
+        if self.options.storage == StoragePolicy::OneCoset {
+            // Where coefficients are kept, those of one column make room for the quotient.
+            first.keep_once(1, QUOTIENT_COSET, domain, kernels);
+        }
+        let shift = coset_offset(domain, QUOTIENT_COSET);
+        let quotient = Quotient { domain, shift, point, beta, kernels };
+        let of_composition =
+            quotient.of_composition(&composition.hold_coset(QUOTIENT_COSET, domain, kernels), values);
         composition.release_cosets();
-        let columns = [first, interaction]
-            .map(|trace| trace.hold_coset(QUOTIENT_COSET, &self.domain, self.options.kernels));
-        let columns = columns.concat();
-        let mut quotient = quotient::evaluate(
-            &columns,
-            of_composition,
-            &self.air.constraint_system().mask,
-            values,
-            &self.domain,
-            Felt::GENERATOR,
-            point,
-            beta,
-            self.options.kernels,
-            &|| !self.observer.is_cancelled(),
-        )
-        .ok_or(ProveError::Cancelled { phase })?;
-        bit_reverse_group_order(quotient.groups_mut());
+        let columns = [first, interaction].map(|trace| trace.hold_coset(QUOTIENT_COSET, domain, kernels));
+        let mask = &self.air.constraint_system().mask;
+        let before_task = || !self.observer.is_cancelled();
+        let mut values = quotient
+            .evaluate(&columns.concat(), of_composition, mask, values, &before_task)
+            .ok_or(ProveError::Cancelled { phase })?;
+        bit_reverse_group_order(values.groups_mut());
         // F on 3·⟨g⟩ is f on ⟨g⟩.
-        let mut quotient = [quotient];
-        interpolate_coset(&mut quotient, Felt::ONE, self.options.kernels);
+        let mut quotient = [values];
+        interpolate_coset(&mut quotient, Felt::ONE, kernels);
         let [quotient] = quotient;
         Ok(quotient)
     }

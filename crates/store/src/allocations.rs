@@ -82,7 +82,7 @@ impl Store {
     /// A database error.
     pub async fn record_allocation(&self, new: &NewAllocation) -> Result<Allocation, Error> {
         let mut transaction = self.write().await?;
-        let allocation = self.recorded_allocation_in(&mut transaction, new).await?;
+        let allocation = self.record_allocation_in(&mut transaction, new, Moment::now()).await?;
         transaction.commit().await.map_err(|source| self.allocation_fault(new, source))?;
         Ok(allocation)
     }
@@ -95,7 +95,7 @@ impl Store {
         let mut transaction = self.write().await?;
         let mut allocations = Vec::with_capacity(new.len());
         for new in new {
-            allocations.push(self.recorded_allocation_in(&mut transaction, new).await?);
+            allocations.push(self.record_allocation_in(&mut transaction, new, Moment::now()).await?);
         }
         if let Some(last) = new.last() {
             transaction.commit().await.map_err(|source| self.allocation_fault(last, source))?;
@@ -107,30 +107,15 @@ impl Store {
         self.fault(&PaddedFelt(new.proposal_id).to_string(), "recording an allocation", source)
     }
 
-    async fn recorded_allocation_in(
-        &self,
-        transaction: &mut Transaction,
-        new: &NewAllocation,
-    ) -> Result<Allocation, Error> {
-        self.record_allocation_in(transaction, new, Moment::now()).await?;
-        let fault = |source| self.allocation_fault(new, source);
-        let row = query("SELECT * FROM allocations WHERE proposal_id = $1")
-            .bind(PaddedFelt(new.proposal_id).to_string())
-            .fetch_one(transaction)
-            .await
-            .map_err(fault)?;
-        Allocation::from_row(&row).map_err(fault)
-    }
-
     /// [`Store::record_allocation`] as part of a larger change.
     pub(crate) async fn record_allocation_in(
         &self,
         transaction: &mut Transaction,
         new: &NewAllocation,
         now: Moment,
-    ) -> Result<AllocationId, Error> {
+    ) -> Result<Allocation, Error> {
         let proposal_id = PaddedFelt(new.proposal_id).to_string();
-        let fault = |source| self.fault(&proposal_id, "recording an allocation", source);
+        let fault = |source| self.allocation_fault(new, source);
         query(
             "INSERT INTO allocations (id, proposal, proposal_id, model_version, shares, scores, verdict, status,
                                       created_at, updated_at)
@@ -148,12 +133,12 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(fault)?;
-        let row = query("SELECT id FROM allocations WHERE proposal_id = $1")
+        let row = query("SELECT * FROM allocations WHERE proposal_id = $1")
             .bind(&proposal_id)
             .fetch_one(&mut *transaction)
             .await
             .map_err(fault)?;
-        word(&row, "id", AllocationId::parse).map_err(fault)
+        Allocation::from_row(&row).map_err(fault)
     }
 
     /// The allocation of a proposal, if it is recorded.

@@ -67,6 +67,17 @@ pub(crate) fn rotated_lanes(blocks: usize) -> [u64; 8] {
     std::array::from_fn(|lane| reverse_bits(((row_block(lane) + blocks) % 8) as u64, 3))
 }
 
+/// A value with its lanes rotated by `blocks` eighths of the trace; `rotations` are the [`rotated_lanes`] by eighths.
+#[inline(always)]
+pub(crate) fn rotate<L: Lanes>(
+    l: L,
+    value: Stored<L>,
+    blocks: usize,
+    rotations: &[[u64; 8]; 8],
+) -> Stored<L> {
+    if blocks == 0 { value } else { value.permute(l, l.load(&rotations[blocks])) }
+}
+
 /// The group and the rotation at which to find the rows `offset` after those of `group`, of 2^`log_groups` groups.
 #[inline(always)]
 pub(crate) fn locate(group: usize, offset: u64, log_groups: u32) -> (usize, usize) {

@@ -8,7 +8,7 @@ use ashlar_field::{
 
 use super::{
     BLOCK, Factor, Instruction, Program, Source,
-    columns::{ColumnData, locate, rotated_lanes},
+    columns::{ColumnData, locate, rotate, rotated_lanes},
 };
 
 /// Writes the results for the groups from `first` on; `false`, and nothing written, without vectors.
@@ -142,15 +142,9 @@ impl Operands<'_> {
     fn stored<L: Lanes>(&self, l: L, index: u32, offset: u64, group: usize) -> Stored<L> {
         let (at, blocks) = locate(group, offset, self.log_groups);
         match self.columns[index as usize] {
-            ColumnData::Full(column) => {
-                let value = Stored::load(l, &column[at]);
-                if blocks == 0 { value } else { value.permute(l, l.load(&self.rotations[blocks])) }
-            }
+            ColumnData::Full(column) => rotate(l, Stored::load(l, &column[at]), blocks, &self.rotations),
             ColumnData::Periodic(values) => Stored::splat(l, values[at & (values.len() - 1)]),
-            ColumnData::Points(points) => {
-                let value = points.load(l, at);
-                if blocks == 0 { value } else { value.permute(l, l.load(&self.rotations[blocks])) }
-            }
+            ColumnData::Points(points) => rotate(l, points.load(l, at), blocks, &self.rotations),
         }
     }
 

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use crate::{
     domain::EvaluationDomain,
-    program::columns::{locate, rotated_lanes},
+    program::columns::{locate, rotate, rotated_lanes},
     prover::composition::inverse_differences,
 };
 
@@ -35,8 +35,8 @@ pub(super) struct ColumnRows<'a> {
     pub(super) rows: Vec<u64>,
 }
 
-/// f(z·g^r) for every column f and every row r wanted of it, by column. Meaningless if z·g^r is a point of that coset, which a random z is with a probability
-/// below 2⁻²²⁰.
+/// f(z·g^r) for every column f and every row r wanted of it, by column. Meaningless if z·g^r is a point of the coset, which
+/// happens to a random z with a probability below 2⁻²²⁰.
 pub(super) fn values(
     columns: &[ColumnRows<'_>],
     domain: &EvaluationDomain,
@@ -166,10 +166,7 @@ fn sums<L: Lanes, const N: usize>(
         let values = Stored::load(l, values).unpack_x16(l);
         for i in 0..N {
             let (group, blocks) = weights[i].locate(start + index);
-            let mut group = Stored::load(l, group);
-            if blocks != 0 {
-                group = group.permute(l, l.load(&weights[i].rotations[blocks]));
-            }
+            let group = rotate(l, Stored::load(l, group), blocks, weights[i].rotations);
             sums[i] = sums[i].add_product(l, values, group.unpack(l));
         }
     }

@@ -76,90 +76,95 @@ pub(crate) const MOST_SINGLE_POLES: usize = 12;
 /// Groups of the composition that are combined at a time.
 const CHUNK: usize = 64;
 
-/// The part of the quotient that is about the composition, Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²), on the coset shift·⟨g⟩ in
-/// block order. `parts`: h₀ and h₁ there. `values`: those of the mask, then of h₀ and h₁. `point` is z.
-pub(crate) fn of_composition(
-    parts: &[&[Group]],
-    values: &[Felt],
-    domain: &EvaluationDomain,
-    shift: Felt,
-    point: Felt,
-    beta: Felt,
-    kernels: Kernels,
-) -> Column {
-    let mask = values.len() - parts.len();
-    let (mut constant, mut power) = (Felt::ZERO, beta.pow(mask as u64));
-    let mut factors = Vec::with_capacity(parts.len());
-    for &value in &values[mask..] {
-        constant += power * value;
-        factors.push(power);
-        power *= beta;
-    }
-    let mut out = inverse_differences(domain, shift, point.square(), kernels);
-    out.groups_mut().par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
-        let mut sum = [Group::ZERO; CHUNK];
-        let sum = &mut sum[..out.len()];
-        for (part, &factor) in parts.iter().zip(&factors) {
-            add_scaled_groups(sum, factor, &part[chunk * CHUNK..][..out.len()], kernels);
-        }
-        subtract_value(sum, constant, kernels);
-        multiply_groups(out, sum, kernels);
-    });
-    out
+/// What the quotient is made of, besides columns and their values out of the domain.
+pub(crate) struct Quotient<'a> {
+    /// The domain of the trace.
+    pub(crate) domain: &'a EvaluationDomain,
+    /// The quotient is evaluated on shift·⟨g⟩.
+    pub(crate) shift: Felt,
+    /// z.
+    pub(crate) point: Felt,
+    /// β.
+    pub(crate) beta: Felt,
+    pub(crate) kernels: Kernels,
 }
 
-/// The quotient on the coset shift·⟨g⟩ in block order; `None` if interrupted.
-///
-/// `columns`: the trace columns there. `values`: those of the mask. `of_composition` is the rest of it.
-pub(crate) fn evaluate(
-    columns: &[&[Group]],
-    of_composition: Column,
-    mask: &[Cell],
-    values: &[Felt],
-    domain: &EvaluationDomain,
-    shift: Felt,
-    point: Felt,
-    beta: Felt,
-    kernels: Kernels,
-    before_task: &(dyn Fn() -> bool + Sync),
-) -> Option<Column> {
-    let groups = domain.trace_length() as usize / 8;
-    let mut terms = terms(mask, values, domain.trace_length(), beta);
-    let crowded = crowded(&mut terms, columns.len());
-    let program = compile(columns.len(), terms, domain);
-    let inverses = inverse_differences(domain, shift, point, kernels);
-    let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
-    data.push(ColumnData::Full(inverses.groups()));
-    let mut out = Column::unspecified(8 * groups);
-    if !program.run(&data, kernels, out.groups_mut(), before_task) {
-        return None;
+impl Quotient<'_> {
+    /// The part that is about the composition, Σ β^(m+i)·(hᵢ(x) − eᵢ)/(x − z²), in block order. `parts`: h₀ and h₁ on the
+    /// coset. `values`: those of the mask, then of h₀ and h₁.
+    pub(crate) fn of_composition(&self, parts: &[&[Group]], values: &[Felt]) -> Column {
+        let kernels = self.kernels;
+        let mask = values.len() - parts.len();
+        let (mut constant, mut power) = (Felt::ZERO, self.beta.pow(mask as u64));
+        let mut factors = Vec::with_capacity(parts.len());
+        for &value in &values[mask..] {
+            constant += power * value;
+            factors.push(power);
+            power *= self.beta;
+        }
+        let mut out = inverse_differences(self.domain, self.shift, self.point.square(), kernels);
+        out.groups_mut().par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+            let mut sum = [Group::ZERO; CHUNK];
+            let sum = &mut sum[..out.len()];
+            for (part, &factor) in parts.iter().zip(&factors) {
+                add_scaled_groups(sum, factor, &part[chunk * CHUNK..][..out.len()], kernels);
+            }
+            subtract_value(sum, constant, kernels);
+            multiply_groups(out, sum, kernels);
+        });
+        out
     }
-    add_groups(out.groups_mut(), of_composition.groups(), kernels);
-    drop((inverses, of_composition));
-    if crowded.is_empty() {
-        return Some(out);
-    }
-    // Σ (column − value)·pole = Σ column·pole − Σ value·pole; the values of all columns share their poles.
-    let poles = Poles::new(domain, shift, point, kernels)?;
-    let mut constants = Vec::new();
-    for (column, terms) in crowded {
-        if !before_task() {
+
+    /// The whole in block order; `None` if interrupted.
+    ///
+    /// `columns`: the trace columns on the coset. `values`: those of the mask. `of_composition` is the rest of it.
+    pub(crate) fn evaluate(
+        &self,
+        columns: &[&[Group]],
+        of_composition: Column,
+        mask: &[Cell],
+        values: &[Felt],
+        before_task: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Column> {
+        let Quotient { domain, shift, point, beta, kernels } = *self;
+        let groups = domain.trace_length() as usize / 8;
+        let mut terms = terms(mask, values, domain.trace_length(), beta);
+        let crowded = crowded(&mut terms, columns.len());
+        let program = compile(columns.len(), terms, domain);
+        let inverses = inverse_differences(domain, shift, point, kernels);
+        let mut data: Vec<ColumnData<'_>> = columns.iter().map(|column| ColumnData::Full(column)).collect();
+        data.push(ColumnData::Full(inverses.groups()));
+        let mut out = Column::unspecified(8 * groups);
+        if !program.run(&data, kernels, out.groups_mut(), before_task) {
             return None;
         }
-        let mut factors = Vec::new();
-        for Term { row, coefficient, value, .. } in terms {
-            let factor = coefficient * pole_scale(domain, row);
-            add_at(&mut factors, row, factor);
-            add_at(&mut constants, row, factor * value);
+        add_groups(out.groups_mut(), of_composition.groups(), kernels);
+        drop((inverses, of_composition));
+        if crowded.is_empty() {
+            return Some(out);
         }
-        let column = columns.get(column)?;
-        poles.sum(&factors, out.groups_mut(), kernels, |start, sum, out| {
-            multiply_groups(sum, &column[start..start + sum.len()], kernels);
-            add_groups(out, sum, kernels);
-        });
+        // Σ (column − value)·pole = Σ column·pole − Σ value·pole; the values of all columns share their poles.
+        let poles = Poles::new(domain, shift, point, kernels)?;
+        let mut constants = Vec::new();
+        for (column, terms) in crowded {
+            if !before_task() {
+                return None;
+            }
+            let mut factors = Vec::new();
+            for Term { row, coefficient, value, .. } in terms {
+                let factor = coefficient * pole_scale(domain, row);
+                add_at(&mut factors, row, factor);
+                add_at(&mut constants, row, factor * value);
+            }
+            let column = columns.get(column)?;
+            poles.sum(&factors, out.groups_mut(), kernels, |start, sum, out| {
+                multiply_groups(sum, &column[start..start + sum.len()], kernels);
+                add_groups(out, sum, kernels);
+            });
+        }
+        poles.sum(&constants, out.groups_mut(), kernels, |_, sum, out| subtract_groups(out, sum, kernels));
+        Some(out)
     }
-    poles.sum(&constants, out.groups_mut(), kernels, |_, sum, out| subtract_groups(out, sum, kernels));
-    Some(out)
 }
 
 fn add_at(sums: &mut Vec<Felt>, row: u64, term: Felt) {

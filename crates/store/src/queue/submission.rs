@@ -136,7 +136,7 @@ impl Store {
         }
         let mut allocations = Vec::with_capacity(new.allocations.len());
         for allocation in &new.allocations {
-            allocations.push(self.record_allocation_in(&mut transaction, allocation, now).await?);
+            allocations.push(self.record_allocation_in(&mut transaction, allocation, now).await?.id);
         }
         self.create_job_in(&mut transaction, id, &new.job, &allocations, None, now).await?;
         for input in &new.inputs {
