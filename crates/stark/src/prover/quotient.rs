@@ -57,7 +57,7 @@ pub(crate) fn mask_values(
         let place = |row: u64| reverse_bits(row, domain.log_trace_length);
         let groups: BTreeSet<u64> = rows.iter().map(|&row| place(row) / 8).collect();
         let groups: Vec<u64> = groups.into_iter().collect();
-        let cells = evaluate_groups(&[coefficients], &coset, &groups, kernels).concat();
+        let cells = evaluate_groups(&[coefficients], &[(coset, &groups)], kernels).concat();
         let cells: BTreeMap<u64, Group> = groups.into_iter().zip(cells).collect();
         let at = |place: u64| cells[&(place / 8)].get((place % 8) as usize);
         values.extend(rows.into_iter().map(|row| ((column, row), at(place(row)))));

@@ -1,10 +1,11 @@
-//! The values of polynomials on some groups of eight rows of a coset, without transforming the whole coset unless
-//! there are many.
+//! The values of polynomials on some groups of eight rows of cosets, without transforming whole cosets unless there are
+//! many.
 //!
-//! A transform splits X^(2d) − t² into X^d − t and X^d + t, layer by layer. As many layers as it takes to separate the
-//! groups are run, tile by tile: equal positions of all blocks. What is left of a group's block is reduced further by
-//! Horner's rule as the tiles go by, so nothing but the coefficients is in memory. q groups take
-//! min over k of k/2 + q/2ᵏ products a coefficient; a transform takes log₂(N)/2.
+//! A transform splits X^(2d) − t² into X^d − t and X^d + t, layer by layer. A few layers are run, tile by tile: equal
+//! positions of all blocks. What is left of a group's block is a dot product with powers of its point, reduced once a
+//! tile, and Horner's rule joins the tiles, so nothing but the coefficients is in memory. They are read once for all
+//! cosets. q groups on c cosets take min over k of c·k/2 products and q/2ᵏ terms of dot products a coefficient; transforms
+//! take c·log₂(N)/2 products.
 //!
 //! The eight points of a group are x·ωⁱ, ω of order 8, so they share x⁸: the polynomial modulo X⁸ − x⁸ has eight
 //! coefficients, which serve all eight rows.
@@ -12,15 +13,15 @@
 use ashlar_field::{
     Column, Felt, Group, Kernels, LateFelt,
     lanes::{LaneTask, Lanes, dispatch},
-    packed::{Lazy, LazyGroup, Multiplier, Stored},
+    packed::{Accumulator, Lazy, LazyGroup, Low52, Low52Group, Multiplier, Stored},
 };
 use ashlar_ntt::evaluate_coset_groups;
 use rayon::prelude::*;
 
 use crate::domain::{EvaluationDomain, reverse_bits};
 
-/// Of more groups than this, a transform of the coset is cheaper.
-const MOST_GROUPS: usize = 384;
+/// Of more groups a coset than this, transforms of the cosets are cheaper.
+const MOST_GROUPS: usize = 512;
 
 /// Columns transformed at a time.
 const BATCH: usize = 4;
@@ -28,14 +29,15 @@ const BATCH: usize = 4;
 /// The most layers that are run.
 const MOST_LAYERS: u32 = 6;
 
-/// Groups side by side in a tile.
-const TILE: usize = 4;
+/// Groups of coefficients of all blocks of all cosets in a tile, for tiles of a length in between: what a core has in
+/// its second-level cache while it takes the dot products.
+const TILE_GROUPS: usize = 512;
 
-/// Tiles of a task.
-const TASK_TILES: usize = 64;
+/// The shortest and the longest tile, in positions: the terms of a dot product, which is reduced once.
+const TILES: (usize, usize) = (8, 64);
 
-/// Groups whose remainders are computed side by side, so that the latency of a product is hidden.
-const CHAINS: usize = 4;
+/// Positions of a task: whole tiles.
+const TASK: usize = 1024;
 
 /// A coset of the rows of a trace, bit-reversed: row r is offset·g^bitrev(r).
 #[derive(Clone, Copy, Debug)]
@@ -56,15 +58,27 @@ impl Coset {
     fn point(&self, row: u64) -> Felt {
         self.offset * self.generator.pow(reverse_bits(row, self.log_length))
     }
+
+    /// t of block i of layer j at 2ʲ − 1 + i.
+    fn twiddles(&self, layers: u32) -> Vec<Felt> {
+        let first_rows = (0..layers).flat_map(|layer| {
+            (0..1u64 << layer).map(move |block| (layer, block << (self.log_length - layer)))
+        });
+        first_rows.map(|(layer, row)| self.point(row).pow_power_of_two(self.log_length - layer - 1)).collect()
+    }
 }
 
 /// A group to evaluate.
 struct Target {
-    /// Where its polynomial is once the layers are run.
+    /// Where its polynomial is once the layers are run: the blocks of all cosets, one coset after the other.
     block: usize,
     points: [Felt; 8],
     /// x⁸.
     power: Felt,
+    /// x⁸ to the number of positions of a task.
+    task_power: Felt,
+    /// The powers of x⁸ from the zeroth on, one for every position of a tile, and the next one.
+    powers: Vec<Multiplier>,
 }
 
 /// What is done to every column.
@@ -72,31 +86,37 @@ struct Plan {
     layers: u32,
     /// Groups of coefficients of a block, once the layers are run.
     block_groups: usize,
-    /// t of block i of layer j at 2ʲ − 1 + i.
-    twiddles: Vec<Felt>,
+    /// Positions of a tile.
+    tile: usize,
+    /// Of every coset, t of block i of layer j at 2ʲ − 1 + i.
+    twiddles: Vec<Vec<Felt>>,
     targets: Vec<Target>,
 }
 
-/// The values of every column on these groups of the coset, by column: row 8·group + lane in lane order.
+/// The values of every column on these groups of these cosets, by column, the cosets one after the other: row
+/// 8·group + lane in lane order.
 pub(super) fn evaluate_groups(
     columns: &[&Column],
-    coset: &Coset,
-    groups: &[u64],
+    cosets: &[(Coset, &[u64])],
     kernels: Kernels,
 ) -> Vec<Vec<Group>> {
-    if groups.len() > MOST_GROUPS {
-        let batches = columns.chunks(BATCH);
-        return batches.flat_map(|columns| transformed_groups(columns, coset, groups, kernels)).collect();
+    let count: usize = cosets.iter().map(|(_, groups)| groups.len()).sum();
+    if count == 0 {
+        return columns.iter().map(|_| Vec::new()).collect();
     }
-    let plan = Plan::new(coset, groups);
-    let positions: Vec<usize> = (0..plan.block_groups).step_by(TASK_TILES * TILE).collect();
+    if count > MOST_GROUPS * cosets.len() {
+        let batches = columns.chunks(BATCH);
+        return batches.flat_map(|columns| transformed_groups(columns, cosets, kernels)).collect();
+    }
+    let plan = Plan::new(cosets, kernels);
+    let positions: Vec<usize> = (0..plan.block_groups).step_by(TASK).collect();
     columns
         .par_iter()
         .map(|column| {
             let parts: Vec<Vec<Group>> = positions
                 .par_iter()
                 .map(|&start| {
-                    let end = plan.block_groups.min(start + TASK_TILES * TILE);
+                    let end = plan.block_groups.min(start + TASK);
                     let task = Remainders { plan: &plan, coefficients: column.groups(), start, end };
                     dispatch(kernels, task).unwrap_or_else(|task| task.one_by_one())
                 })
@@ -106,56 +126,62 @@ pub(super) fn evaluate_groups(
         .collect()
 }
 
-/// [`evaluate_groups`] by transforms of the whole coset.
-fn transformed_groups(
-    columns: &[&Column],
-    coset: &Coset,
-    groups: &[u64],
-    kernels: Kernels,
-) -> Vec<Vec<Group>> {
-    let length = 1usize << coset.log_length;
+/// [`evaluate_groups`] by transforms of the whole cosets.
+fn transformed_groups(columns: &[&Column], cosets: &[(Coset, &[u64])], kernels: Kernels) -> Vec<Vec<Group>> {
+    let mut out = vec![Vec::new(); columns.len()];
+    let Some(length) = cosets.first().map(|(coset, _)| 1usize << coset.log_length) else { return out };
     let coefficients: Vec<&[Group]> = columns.iter().map(|column| column.groups()).collect();
     let mut values: Vec<Column> = columns.iter().map(|_| Column::unspecified(length)).collect();
-    let mut out: Vec<&mut [Group]> = values.iter_mut().map(Column::groups_mut).collect();
-    evaluate_coset_groups(&coefficients, length, coset.offset, &mut out, kernels);
-    values
-        .iter()
-        .map(|column| groups.iter().map(|&group| column.groups()[group as usize]).collect())
-        .collect()
+    for (coset, groups) in cosets {
+        let mut transformed: Vec<&mut [Group]> = values.iter_mut().map(Column::groups_mut).collect();
+        evaluate_coset_groups(&coefficients, length, coset.offset, &mut transformed, kernels);
+        for (out, column) in out.iter_mut().zip(&values) {
+            out.extend(groups.iter().map(|&group| column.groups()[group as usize]));
+        }
+    }
+    out
 }
 
 impl Plan {
-    fn new(coset: &Coset, groups: &[u64]) -> Plan {
-        let log_groups = coset.log_length - 3;
-        let most = MOST_LAYERS.min(log_groups.saturating_sub(TILE.ilog2()));
-        // Half products a coefficient.
-        let cost = |layers: &u32| u64::from(*layers) + ((2 * groups.len() as u64) >> layers);
+    /// For at least one coset, all of one length.
+    fn new(cosets: &[(Coset, &[u64])], kernels: Kernels) -> Plan {
+        let log_length = cosets[0].0.log_length;
+        let log_groups = log_length - 3;
+        let count: u64 = cosets.iter().map(|(_, groups)| groups.len() as u64).sum();
+        let most = MOST_LAYERS.min(log_groups.saturating_sub(TILES.0.ilog2()));
+        // Half terms of a dot product that a layer takes, a coefficient and coset: it is half a reduced product.
+        let of_layer = if matches!(kernels, Kernels::Scalar | Kernels::Avx2) { 1 } else { 3 };
+        let cost = |&layers: &u32| {
+            let of_layers = of_layer * cosets.len() as u64 * u64::from(layers);
+            (of_layers << MOST_LAYERS) + ((2 * count) << (MOST_LAYERS - layers))
+        };
         let layers = (0..=most).min_by_key(cost).unwrap_or(0);
-        let first_rows = (0..layers).flat_map(|layer| {
-            (0..1u64 << layer).map(move |block| (layer, block << (coset.log_length - layer)))
+        let block_groups = 1usize << (log_groups - layers);
+        let tile = (TILE_GROUPS >> layers) / cosets.len().next_power_of_two();
+        let tile = tile.clamp(TILES.0, TILES.1).min(block_groups);
+        let twiddles = cosets.iter().map(|(coset, _)| coset.twiddles(layers)).collect();
+        let targets = cosets.iter().enumerate().flat_map(|(index, (coset, groups))| {
+            let first = index << layers;
+            let block = move |group: u64| first + (group >> (log_groups - layers)) as usize;
+            groups.iter().map(move |&group| Target::new(coset, group, block(group), tile))
         });
-        let twiddles = first_rows
-            .map(|(layer, row)| coset.point(row).pow_power_of_two(coset.log_length - layer - 1))
-            .collect();
-        let targets = groups.iter().map(|&group| {
-            let points: [Felt; 8] = std::array::from_fn(|lane| coset.point(8 * group + lane as u64));
-            let block = (group >> (log_groups - layers)) as usize;
-            Target { block, points, power: points[0].pow_power_of_two(3) }
-        });
-        Plan { layers, block_groups: 1 << (log_groups - layers), twiddles, targets: targets.collect() }
-    }
-
-    fn twiddle(&self, layer: u32, block: usize) -> Felt {
-        self.twiddles[(1 << layer) - 1 + block]
+        Plan { layers, block_groups, tile, twiddles, targets: targets.collect() }
     }
 }
 
 impl Target {
+    fn new(coset: &Coset, group: u64, block: usize, tile: usize) -> Target {
+        let points: [Felt; 8] = std::array::from_fn(|lane| coset.point(8 * group + lane as u64));
+        let power = points[0].pow_power_of_two(3);
+        let powers = std::iter::successors(Some(Felt::ONE), |&last| Some(last * power));
+        let powers = powers.take(tile + 1).map(Multiplier::new).collect();
+        Target { block, points, power, task_power: power.pow((TASK) as u64), powers }
+    }
+
     /// From the remainders of all tasks, in order of their positions.
     fn values(&self, index: usize, parts: &[Vec<Group>]) -> Group {
-        let step = self.power.pow((TASK_TILES * TILE) as u64);
         let remainder: [Felt; 8] = std::array::from_fn(|lane| {
-            parts.iter().rev().fold(Felt::ZERO, |sum, part| sum * step + part[index].get(lane))
+            parts.iter().rev().fold(Felt::ZERO, |sum, part| sum * self.task_power + part[index].get(lane))
         });
         let mut values = Group::ZERO;
         for (lane, &x) in self.points.iter().enumerate() {
@@ -179,24 +205,28 @@ struct Remainders<'a> {
 impl Remainders<'_> {
     fn one_by_one(self) -> Vec<Group> {
         let Remainders { plan, coefficients, start, end } = self;
+        let rows = 1usize << plan.layers;
         // Each of at most six layers adds at most p, so that a coefficient stays below 7·p and a sum below 8·p.
         let mut sums = vec![[LateFelt::ZERO; 8]; plan.targets.len()];
-        let mut blocks = vec![[LateFelt::ZERO; 8]; 1 << plan.layers];
+        let mut blocks = vec![[LateFelt::ZERO; 8]; rows * plan.twiddles.len()];
         for position in (start..end).rev() {
-            for (row, block) in blocks.iter_mut().enumerate() {
-                let group = &coefficients[row * plan.block_groups + position];
-                for lane in 0..8 {
-                    block[lane] = group.get(lane).into();
+            for (blocks, twiddles) in blocks.chunks_exact_mut(rows).zip(&plan.twiddles) {
+                for (row, block) in blocks.iter_mut().enumerate() {
+                    let group = &coefficients[row * plan.block_groups + position];
+                    for lane in 0..8 {
+                        block[lane] = group.get(lane).into();
+                    }
                 }
-            }
-            for layer in 0..plan.layers {
-                let half = blocks.len() >> (layer + 1);
-                for (block, rows) in blocks.chunks_exact_mut(2 * half).enumerate() {
-                    let twiddle = plan.twiddle(layer, block);
-                    let (low, high) = rows.split_at_mut(half);
-                    for (x, y) in low.iter_mut().flatten().zip(high.iter_mut().flatten()) {
-                        let product = y.multiply(twiddle);
-                        (*x, *y) = (x.plus(product), x.minus(product, 1));
+                for layer in 0..plan.layers {
+                    let half = rows >> (layer + 1);
+                    for (rows, &twiddle) in
+                        blocks.chunks_exact_mut(2 * half).zip(&twiddles[(1 << layer) - 1..])
+                    {
+                        let (low, high) = rows.split_at_mut(half);
+                        for (x, y) in low.iter_mut().flatten().zip(high.iter_mut().flatten()) {
+                            let product = y.multiply(twiddle);
+                            (*x, *y) = (x.plus(product), x.minus(product, 1));
+                        }
                     }
                 }
             }
@@ -213,6 +243,122 @@ impl Remainders<'_> {
         };
         sums.iter().map(group).collect()
     }
+
+    /// The coefficients of all blocks of a coset at the positions of a tile, block by block.
+    #[inline(always)]
+    fn blocks<L: Lanes>(
+        &self,
+        l: L,
+        twiddles: &[Multiplier],
+        position: usize,
+        scratch: &mut [LazyGroup],
+        blocks: &mut [Low52Group],
+    ) {
+        match self.plan.layers {
+            0 => {
+                for (block, group) in blocks.iter_mut().zip(&self.coefficients[position..]) {
+                    Stored::load(l, group).unpack(l).store(l, block);
+                }
+            }
+            1 => self.layer::<L, true, true>(l, twiddles, position, scratch, blocks),
+            layers => {
+                let of_layer = |layer: u32| &twiddles[(1 << layer) - 1..(2 << layer) - 1];
+                self.layer::<L, true, false>(l, of_layer(0), position, scratch, blocks);
+                for layer in 1..layers - 1 {
+                    self.layer::<L, false, false>(l, of_layer(layer), position, scratch, blocks);
+                }
+                self.layer::<L, false, true>(l, of_layer(layers - 1), position, scratch, blocks);
+            }
+        }
+    }
+
+    /// A layer of as many blocks as there are twiddles. The first one reads the column, the last one writes the blocks
+    /// as multiplicands.
+    #[inline(always)]
+    fn layer<L: Lanes, const FIRST: bool, const LAST: bool>(
+        &self,
+        l: L,
+        twiddles: &[Multiplier],
+        position: usize,
+        scratch: &mut [LazyGroup],
+        blocks: &mut [Low52Group],
+    ) {
+        let Plan { layers, block_groups, tile, .. } = *self.plan;
+        let half = (1usize << layers) / (2 * twiddles.len());
+        for (block, twiddle) in twiddles.iter().enumerate() {
+            let twiddle = twiddle.splat(l);
+            for row in 2 * block * half..(2 * block + 1) * half {
+                let low = &self.coefficients[row * block_groups + position..][..tile];
+                let high = &self.coefficients[(row + half) * block_groups + position..][..tile];
+                let (scratch_low, scratch_high) = two_rows(scratch, row, row + half, tile);
+                let (block_low, block_high) = two_rows(blocks, row, row + half, tile);
+                // Two by two, so that the products do not wait for one another.
+                for pair in 0..tile / 2 {
+                    let mut products = [Lazy::zero(l); 2];
+                    for n in 0..2 {
+                        let i = 2 * pair + n;
+                        let factor = if FIRST {
+                            Stored::load(l, &high[i]).unpack(l)
+                        } else {
+                            Lazy::load(l, &scratch_high[i]).carry(l)
+                        };
+                        products[n] = twiddle.mul(l, factor);
+                    }
+                    for n in 0..2 {
+                        let i = 2 * pair + n;
+                        let value = if FIRST {
+                            // Six layers move a value by less than 1.2p each: it stays in (0, 25p).
+                            Stored::load(l, &low[i]).to_lazy(l).bias(l, 16)
+                        } else {
+                            Lazy::load(l, &scratch_low[i])
+                        };
+                        let (sum, difference) = (value.add(l, products[n]), value.sub(l, products[n]));
+                        if LAST {
+                            sum.carry(l).store(l, &mut block_low[i]);
+                            difference.carry(l).store(l, &mut block_high[i]);
+                        } else {
+                            sum.store(l, &mut scratch_low[i]);
+                            difference.store(l, &mut scratch_high[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Two rows of a tile, the lower one first.
+#[inline(always)]
+fn two_rows<T>(rows: &mut [T], low: usize, high: usize, tile: usize) -> (&mut [T], &mut [T]) {
+    let (before, after) = rows.split_at_mut(high * tile);
+    (&mut before[low * tile..][..tile], &mut after[..tile])
+}
+
+/// Adds the terms of a tile to the sums of N targets, side by side so that they do not wait for one another.
+#[inline(always)]
+fn add_tile<L: Lanes, const N: usize>(
+    l: L,
+    targets: &[Target; N],
+    sums: &mut [LazyGroup; N],
+    tile: usize,
+    blocks: &[Low52Group],
+) {
+    let factors: [(&[Low52Group], &[Multiplier]); N] = std::array::from_fn(
+        #[inline(always)]
+        |n| (&blocks[targets[n].block * tile..][..tile], &targets[n].powers[..tile]),
+    );
+    let mut terms = [Accumulator::zero(l); N];
+    for i in 0..tile {
+        for n in 0..N {
+            let (coefficients, powers) = factors[n];
+            let coefficient = Low52::load(l, &coefficients[i]);
+            terms[n] = terms[n].add_product(l, powers[i].splat(l), coefficient);
+        }
+    }
+    for n in 0..N {
+        let sum = Lazy::load(l, &sums[n]).carry(l);
+        targets[n].powers[tile].splat(l).mul(l, sum).add(l, terms[n].reduce(l)).store(l, &mut sums[n]);
+    }
 }
 
 impl LaneTask for Remainders<'_> {
@@ -220,52 +366,29 @@ impl LaneTask for Remainders<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) -> Vec<Group> {
-        let Remainders { plan, coefficients, start, end } = self;
-        let tile = TILE.min(plan.block_groups);
+        let plan = self.plan;
         let rows = 1usize << plan.layers;
-        let mut scratch = vec![LazyGroup::ZERO; rows * tile];
+        let twiddles = plan.twiddles.iter().map(|coset| coset.iter().copied().map(Multiplier::new).collect());
+        let twiddles: Vec<Vec<Multiplier>> = twiddles.collect();
+        let mut scratch = vec![LazyGroup::ZERO; rows * plan.tile];
+        let mut blocks = vec![Low52Group::ZERO; rows * plan.tile * twiddles.len()];
         let mut sums = vec![LazyGroup::ZERO; plan.targets.len()];
-        let powers: Vec<Multiplier> =
-            plan.targets.iter().map(|target| Multiplier::new(target.power)).collect();
-        let twiddles: Vec<Multiplier> = plan.twiddles.iter().copied().map(Multiplier::new).collect();
-        for position in (start..end).step_by(tile).rev() {
-            for row in 0..rows {
-                for i in 0..tile {
-                    let group = &coefficients[row * plan.block_groups + position + i];
-                    // Six layers move a value by less than 1.2p each: it stays in (0, 25p).
-                    Stored::load(l, group).to_lazy(l).bias(l, 16).store(l, &mut scratch[row * tile + i]);
-                }
+        for position in (self.start..self.end).step_by(plan.tile).rev() {
+            for (blocks, twiddles) in blocks.chunks_exact_mut(rows * plan.tile).zip(&twiddles) {
+                self.blocks(l, twiddles, position, &mut scratch, blocks);
             }
-            for layer in 0..plan.layers {
-                let half = (rows >> (layer + 1)) * tile;
-                for block in 0..1usize << layer {
-                    let twiddle = twiddles[(1 << layer) - 1 + block].splat(l);
-                    let first = 2 * block * half;
-                    for x in first..first + half {
-                        let y = x + half;
-                        let product = twiddle.mul(l, Lazy::load(l, &scratch[y]).carry(l));
-                        let sum = Lazy::load(l, &scratch[x]);
-                        sum.add(l, product).store(l, &mut scratch[x]);
-                        sum.sub(l, product).store(l, &mut scratch[y]);
-                    }
-                }
+            let (pairs, target) = plan.targets.as_chunks::<2>();
+            let (pair_sums, sum) = sums.as_chunks_mut::<2>();
+            for (targets, sums) in pairs.iter().zip(pair_sums) {
+                add_tile(l, targets, sums, plan.tile, &blocks);
             }
-            for first in (0..sums.len()).step_by(CHAINS) {
-                let count = CHAINS.min(sums.len() - first);
-                for i in (0..tile).rev() {
-                    for target in first..first + count {
-                        // Below 27p: a product of a sum below that and a constant is below 1.1p.
-                        let sum = Lazy::load(l, &sums[target]).carry(l);
-                        let coefficient = Lazy::load(l, &scratch[plan.targets[target].block * tile + i]);
-                        let sum = powers[target].splat(l).mul(l, sum).add(l, coefficient);
-                        sum.store(l, &mut sums[target]);
-                    }
-                }
+            if let ([target], [sum]) = (target, sum) {
+                add_tile(l, std::array::from_ref(target), std::array::from_mut(sum), plan.tile, &blocks);
             }
         }
         let mut out = vec![Group::ZERO; sums.len()];
-        for target in 0..sums.len() {
-            Lazy::load(l, &sums[target]).canonical(l).store(l, &mut out[target]);
+        for (out, sum) in out.iter_mut().zip(&sums) {
+            Lazy::load(l, sum).canonical(l).store(l, out);
         }
         out
     }
@@ -278,47 +401,73 @@ mod tests {
 
     use super::*;
 
+    fn coset(offset: u64, log_length: u32) -> Coset {
+        let generator = Felt::subgroup_generator(log_length).unwrap();
+        Coset { offset: Felt::from_u64(offset), log_length, generator }
+    }
+
     #[test]
     fn no_sum_overflows_whatever_the_coefficients_are() {
-        let coset = Coset {
-            offset: Felt::GENERATOR,
-            log_length: 13,
-            generator: Felt::subgroup_generator(13).unwrap(),
-        };
         let coefficients = vec![any_group(); 1 << 10];
-        for groups in [1u64, 9, 300] {
-            let plan = Plan::new(&coset, &(0..groups).map(|i| 3 * i).collect::<Vec<_>>());
-            let end = plan.block_groups.min(TASK_TILES * TILE);
+        // No layer and the longest tile, a few layers, the most layers and the shortest tile.
+        for (cosets, groups, layers) in [(1, 1u64, 0), (1, 2, 0), (4, 5, 1), (1, 9, 2), (1, 300, 6)] {
+            let groups: Vec<u64> = (0..groups).map(|i| 3 * i).collect();
+            let cosets: Vec<(Coset, &[u64])> =
+                (0..cosets).map(|i| (coset(3 + i, 13), groups.as_slice())).collect();
+            let plan = Plan::new(&cosets, Kernels::Portable);
+            assert_eq!(plan.layers, layers);
+            let end = plan.block_groups.min(2 * plan.tile);
             let task = Remainders { plan: &plan, coefficients: &coefficients, start: 0, end };
-            assert!(matches!(prove(task), Ok(values) if values.len() == groups as usize));
+            assert!(matches!(prove(task), Ok(values) if values.len() == groups.len() * cosets.len()));
         }
     }
 
     #[test]
-    fn groups_have_the_values_that_the_transform_of_the_coset_has() {
+    fn groups_have_the_values_that_the_transforms_of_the_cosets_have() {
         for log_length in [3u32, 4, 5, 8, 11, 13] {
             let length = 1u64 << log_length;
             let columns = [3u64, 11].map(|seed| {
                 let value = |i: u64| Felt::from_u64(i * i + seed) * Felt::from_u64(i ^ seed);
                 Column::from_felts(&(0..length).map(value).collect::<Vec<_>>())
             });
-            let columns: Vec<&Column> = columns.iter().collect();
-            let generator = Felt::subgroup_generator(log_length).unwrap();
-            let coset = Coset { offset: Felt::from_u64(7), log_length, generator };
-            // 2¹³ rows have more groups than are evaluated one by one.
-            // All groups, every third one, the last one.
+            let references: Vec<&Column> = columns.iter().collect();
+            let cosets = [7, 3, 5].map(|offset| coset(offset, log_length));
+            // All groups, every third one, the last one, none. 2¹³ rows have more groups than are evaluated one by one.
             let last = length / 8 - 1;
-            let choices: [Vec<u64>; 3] = [(0..=last).collect(), (0..=last).step_by(3).collect(), vec![last]];
+            let all: Vec<u64> = (0..=last).collect();
+            let third: Vec<u64> = (0..=last).step_by(3).collect();
+            let choices: [[&[u64]; 3]; 6] = [
+                [&all, &[], &[]],
+                [&third, &[], &[]],
+                [&[last], &[], &[]],
+                [&third, &[last], &all],
+                [&[last], &third, &[]],
+                [&[], &[], &[]],
+            ];
             for kernels in Kernels::supported() {
-                let owned: Vec<Column> = columns.iter().map(|column| (*column).clone()).collect();
-                let mut expected = [Column::zeros(length as usize), Column::zeros(length as usize)];
-                evaluate_coset(&owned, coset.offset, &mut expected, kernels);
-                for groups in &choices {
-                    let values = evaluate_groups(&columns, &coset, groups, kernels);
-                    for (values, expected) in values.iter().zip(&expected) {
-                        let expected: Vec<Group> =
-                            groups.iter().map(|&group| expected.groups()[group as usize]).collect();
-                        assert!(*values == expected, "{kernels}, 2^{log_length}, {} groups", groups.len());
+                let expected = cosets.map(|coset| {
+                    let mut values = columns.clone();
+                    evaluate_coset(&columns, coset.offset, &mut values, kernels);
+                    values
+                });
+                for choice in &choices {
+                    // One coset by itself, and all three.
+                    for count in [1, 3] {
+                        let wanted: Vec<(Coset, &[u64])> =
+                            cosets.into_iter().zip(choice.iter().copied()).take(count).collect();
+                        let got = evaluate_groups(&references, &wanted, kernels);
+                        for (column, got) in got.iter().enumerate() {
+                            let of_coset = |(values, (_, groups)): (&[Column; 2], &(Coset, &[u64]))| {
+                                let values = values[column].groups();
+                                groups.iter().map(|&group| values[group as usize]).collect::<Vec<Group>>()
+                            };
+                            let expected: Vec<Group> =
+                                expected.iter().zip(&wanted).flat_map(of_coset).collect();
+                            assert!(
+                                *got == expected,
+                                "{kernels}, 2^{log_length}, {count} cosets, {choice:?}"
+                            );
+                        }
                     }
                 }
             }

@@ -327,53 +327,71 @@ impl CommittedTrace {
 
     /// The cells of the groups of eight rows that contain these rows.
     pub(crate) fn open(&mut self, rows: &[u64], domain: &EvaluationDomain, kernels: Kernels) -> OpenedGroups {
-        let groups: BTreeSet<u64> = rows.iter().map(|row| row / 8).collect();
-        let mut opened: OpenedGroups = groups.iter().map(|&group| (group, Vec::new())).collect();
         let log_groups = domain.log_trace_length - 3;
-        let positions: BTreeSet<usize> = groups.iter().map(|group| (group >> log_groups) as usize).collect();
-        let mut positions: Vec<usize> = positions.into_iter().collect();
+        let mut by_coset: GroupsByCoset = BTreeMap::new();
+        for group in rows.iter().map(|row| row / 8) {
+            let (position, group) = (group >> log_groups, group & ((1 << log_groups) - 1));
+            by_coset.entry(position as usize).or_default().insert(group);
+        }
+        let mut opened = OpenedGroups::new();
         // What single columns hold is read before it makes way for coefficients.
-        positions.sort_by_key(|&position| self.form != Form::Blocks(position));
-        for position in positions {
-            let range = (position as u64) << log_groups..(position as u64 + 1) << log_groups;
-            let (in_coset, cells): (Vec<u64>, Vec<&mut Vec<Group>>) =
-                opened.range_mut(range.clone()).map(|(group, cells)| (group - range.start, cells)).unzip();
-            let columns = self.groups_of_coset(position, &in_coset, domain, kernels);
-            for (index, cells) in cells.into_iter().enumerate() {
-                cells.extend(columns.iter().map(|column| column[index]));
+        let mut absent = by_coset.clone();
+        if let Form::Blocks(position) = self.form {
+            read_groups(&self.single, position, absent.remove(&position), domain, &mut opened);
+        }
+        if !absent.is_empty() {
+            self.take_form(Form::Coefficients, domain, kernels);
+            compute_groups(&self.single, &absent, domain, kernels, &mut opened);
+        }
+        for (position, columns) in self.cosets.iter().enumerate() {
+            if let Some(columns) = columns {
+                read_groups(columns, position, by_coset.remove(&position), domain, &mut opened);
             }
         }
+        let coefficients = self.coefficients.as_deref().unwrap_or_default();
+        compute_groups(coefficients, &by_coset, domain, kernels, &mut opened);
         opened
     }
+}
 
-    /// Some groups of every column on a coset, by column: read where the coset is held, evaluated again where not.
-    fn groups_of_coset(
-        &mut self,
-        position: usize,
-        groups: &[u64],
-        domain: &EvaluationDomain,
-        kernels: Kernels,
-    ) -> Vec<Vec<Group>> {
-        let log_groups = domain.log_trace_length - 3;
-        let read = |column: &Column| -> Vec<Group> {
-            groups.iter().map(|&group| column.groups()[reverse_bits(group, log_groups) as usize]).collect()
-        };
-        let evaluated = |columns: &[Column]| {
-            let coset = Coset::new(domain, coset_offset(domain, position));
-            evaluate_groups(&columns.iter().collect::<Vec<_>>(), &coset, groups, kernels)
-        };
-        let mut values: Vec<Vec<Group>> = if self.form == Form::Blocks(position) {
-            self.single.iter().map(read).collect()
-        } else {
-            self.take_form(Form::Coefficients, domain, kernels);
-            evaluated(&self.single)
-        };
-        match (&self.cosets[position], &self.coefficients) {
-            (Some(columns), _) => values.extend(columns.iter().map(read)),
-            (None, Some(coefficients)) => values.extend(evaluated(coefficients)),
-            (None, None) => {}
-        }
-        values
+/// Groups of eight rows by the position of their coset: their numbers within it.
+type GroupsByCoset = BTreeMap<usize, BTreeSet<u64>>;
+
+/// Appends the cells of columns in block order on the coset at `position`.
+fn read_groups(
+    columns: &[Column],
+    position: usize,
+    groups: Option<BTreeSet<u64>>,
+    domain: &EvaluationDomain,
+    opened: &mut OpenedGroups,
+) {
+    let log_groups = domain.log_trace_length - 3;
+    for group in groups.into_iter().flatten() {
+        let at = reverse_bits(group, log_groups) as usize;
+        let cells = opened.entry((position as u64) << log_groups | group).or_default();
+        cells.extend(columns.iter().map(|column| column.groups()[at]));
+    }
+}
+
+/// Appends the cells of columns given by their coefficients.
+fn compute_groups(
+    columns: &[Column],
+    by_coset: &GroupsByCoset,
+    domain: &EvaluationDomain,
+    kernels: Kernels,
+    opened: &mut OpenedGroups,
+) {
+    let log_groups = domain.log_trace_length - 3;
+    let groups: Vec<Vec<u64>> = by_coset.values().map(|groups| groups.iter().copied().collect()).collect();
+    let coset = |&position: &usize| Coset::new(domain, coset_offset(domain, position));
+    let cosets: Vec<(Coset, &[u64])> =
+        by_coset.keys().map(coset).zip(groups.iter().map(Vec::as_slice)).collect();
+    let values = evaluate_groups(&columns.iter().collect::<Vec<_>>(), &cosets, kernels);
+    let numbers = by_coset.iter().flat_map(|(&position, groups)| {
+        groups.iter().map(move |group| (position as u64) << log_groups | group)
+    });
+    for (index, number) in numbers.enumerate() {
+        opened.entry(number).or_default().extend(values.iter().map(|column| column[index]));
     }
 }
 
