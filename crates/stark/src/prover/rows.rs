@@ -10,6 +10,8 @@
 //! The eight points of a group are x·ωⁱ, ω of order 8, so they share x⁸: the polynomial modulo X⁸ − x⁸ has eight
 //! coefficients, which serve all eight rows.
 
+use std::ops::Range;
+
 use ashlar_field::{
     Column, Felt, Group, Kernels, LateFelt,
     lanes::{LaneTask, Lanes, dispatch},
@@ -29,15 +31,18 @@ const BATCH: usize = 4;
 /// The most layers that are run.
 const MOST_LAYERS: u32 = 6;
 
-/// Groups of coefficients of all blocks of all cosets in a tile, for tiles of a length in between: what a core has in
-/// its second-level cache while it takes the dot products.
+/// Groups of coefficients in a tile of all blocks of all cosets, unless that makes it too short or too long: what a core
+/// has in its second-level cache while it takes the dot products.
 const TILE_GROUPS: usize = 512;
 
-/// The shortest and the longest tile, in positions: the terms of a dot product, which is reduced once.
+/// The shortest and the longest tile, in positions: the terms of a dot product. A short one is reduced too often.
 const TILES: (usize, usize) = (8, 64);
 
 /// Positions of a task: whole tiles.
 const TASK: usize = 1024;
+
+/// Cache lines of a group.
+const LINES: usize = size_of::<Group>() / 64;
 
 /// A coset of the rows of a trace, bit-reversed: row r is offset·g^bitrev(r).
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +154,8 @@ impl Plan {
         let log_groups = log_length - 3;
         let count: u64 = cosets.iter().map(|(_, groups)| groups.len() as u64).sum();
         let most = MOST_LAYERS.min(log_groups.saturating_sub(TILES.0.ilog2()));
-        // Half terms of a dot product that a layer takes, a coefficient and coset: it is half a reduced product.
+        // What a layer takes of a coefficient, in halves of a term, as measured: it is half a reduced product, and only
+        // vectors reduce the terms late.
         let of_layer = if matches!(kernels, Kernels::Scalar | Kernels::Avx2) { 1 } else { 3 };
         let cost = |&layers: &u32| {
             let of_layers = of_layer * cosets.len() as u64 * u64::from(layers);
@@ -175,7 +181,7 @@ impl Target {
         let power = points[0].pow_power_of_two(3);
         let powers = std::iter::successors(Some(Felt::ONE), |&last| Some(last * power));
         let powers = powers.take(tile + 1).map(Multiplier::new).collect();
-        Target { block, points, power, task_power: power.pow((TASK) as u64), powers }
+        Target { block, points, power, task_power: power.pow(TASK as u64), powers }
     }
 
     /// From the remainders of all tasks, in order of their positions.
@@ -244,13 +250,15 @@ impl Remainders<'_> {
         sums.iter().map(group).collect()
     }
 
-    /// The coefficients of all blocks of a coset at the positions of a tile, block by block.
+    /// The coefficients of all blocks of a coset at the positions of a tile, block by block. Asks for these cache lines of
+    /// every group of the tile that comes next.
     #[inline(always)]
     fn blocks<L: Lanes>(
         &self,
         l: L,
         twiddles: &[Multiplier],
         position: usize,
+        lines: &Range<usize>,
         scratch: &mut [LazyGroup],
         blocks: &mut [Low52Group],
     ) {
@@ -260,26 +268,27 @@ impl Remainders<'_> {
                     Stored::load(l, group).unpack(l).store(l, block);
                 }
             }
-            1 => self.layer::<L, true, true>(l, twiddles, position, scratch, blocks),
+            1 => self.layer::<L, true, true>(l, twiddles, position, lines, scratch, blocks),
             layers => {
                 let of_layer = |layer: u32| &twiddles[(1 << layer) - 1..(2 << layer) - 1];
-                self.layer::<L, true, false>(l, of_layer(0), position, scratch, blocks);
+                self.layer::<L, true, false>(l, of_layer(0), position, lines, scratch, blocks);
                 for layer in 1..layers - 1 {
-                    self.layer::<L, false, false>(l, of_layer(layer), position, scratch, blocks);
+                    self.layer::<L, false, false>(l, of_layer(layer), position, lines, scratch, blocks);
                 }
-                self.layer::<L, false, true>(l, of_layer(layers - 1), position, scratch, blocks);
+                self.layer::<L, false, true>(l, of_layer(layers - 1), position, lines, scratch, blocks);
             }
         }
     }
 
-    /// A layer of as many blocks as there are twiddles. The first one reads the column, the last one writes the blocks
-    /// as multiplicands.
+    /// A layer of as many blocks as there are twiddles. The first one reads the column and asks for what comes next, the
+    /// last one writes the blocks as multiplicands.
     #[inline(always)]
     fn layer<L: Lanes, const FIRST: bool, const LAST: bool>(
         &self,
         l: L,
         twiddles: &[Multiplier],
         position: usize,
+        lines: &Range<usize>,
         scratch: &mut [LazyGroup],
         blocks: &mut [Low52Group],
     ) {
@@ -298,6 +307,10 @@ impl Remainders<'_> {
                     for n in 0..2 {
                         let i = 2 * pair + n;
                         let factor = if FIRST {
+                            for line in lines.clone() {
+                                l.prefetch_second_level(before(&low[i], tile, line));
+                                l.prefetch_second_level(before(&high[i], tile, line));
+                            }
                             Stored::load(l, &high[i]).unpack(l)
                         } else {
                             Lazy::load(l, &scratch_high[i]).carry(l)
@@ -325,6 +338,12 @@ impl Remainders<'_> {
             }
         }
     }
+}
+
+/// The address of a cache line of a group, so many groups before this one: of a task's first tile, not in its row.
+#[inline(always)]
+fn before(group: &Group, count: usize, line: usize) -> *const [u64; 8] {
+    (&raw const *group).wrapping_sub(count).cast::<[u64; 8]>().wrapping_add(line)
 }
 
 /// Two rows of a tile, the lower one first.
@@ -356,6 +375,7 @@ fn add_tile<L: Lanes, const N: usize>(
         }
     }
     for n in 0..N {
+        // At most 64 terms below 25p·p add less than 4.2p to a product below 1.1p.
         let sum = Lazy::load(l, &sums[n]).carry(l);
         targets[n].powers[tile].splat(l).mul(l, sum).add(l, terms[n].reduce(l)).store(l, &mut sums[n]);
     }
@@ -374,8 +394,9 @@ impl LaneTask for Remainders<'_> {
         let mut blocks = vec![Low52Group::ZERO; rows * plan.tile * twiddles.len()];
         let mut sums = vec![LazyGroup::ZERO; plan.targets.len()];
         for position in (self.start..self.end).step_by(plan.tile).rev() {
-            for (blocks, twiddles) in blocks.chunks_exact_mut(rows * plan.tile).zip(&twiddles) {
-                self.blocks(l, twiddles, position, &mut scratch, blocks);
+            for (index, blocks) in blocks.chunks_exact_mut(rows * plan.tile).enumerate() {
+                let lines = LINES * index / twiddles.len()..LINES * (index + 1) / twiddles.len();
+                self.blocks(l, &twiddles[index], position, &lines, &mut scratch, blocks);
             }
             let (pairs, target) = plan.targets.as_chunks::<2>();
             let (pair_sums, sum) = sums.as_chunks_mut::<2>();
