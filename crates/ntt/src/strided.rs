@@ -97,11 +97,20 @@ pub(crate) fn reversed_pairs(
     let matrix = Matrix::new(groups, rows);
     assert!(matrix.columns.is_power_of_two());
     let bits = matrix.columns.trailing_zeros();
-    // A pair takes well under a microsecond: hand out several.
-    (0..matrix.columns).into_par_iter().with_min_len(64).filter_map(move |index| {
+    // Sixty-four at a time whose indices differ in the three highest and the three lowest bits: they and their partners
+    // are eight runs of eight neighbours each, which the processor fetches ahead.
+    let ends = bits.min(6) / 2;
+    let middle = bits - 2 * ends;
+    let index_of = move |count: usize| {
+        let (low, rest) = (count & ((1 << ends) - 1), count >> ends);
+        let (high, middle_bits) = (rest & ((1 << ends) - 1), rest >> ends);
+        high << (ends + middle) | middle_bits << ends | low
+    };
+    (0..matrix.columns).into_par_iter().with_min_len(64).filter_map(move |count| {
+        let index = index_of(count);
         let partner = crate::reversal::bit_reversed(index, bits);
-        // SAFETY: bit reversal is an involution on indices below a power of two, and each pair is taken once,
-        // at its smaller index.
+        // SAFETY: `index_of` moves the bits of a count to other places and so gives every index once. Bit reversal is an
+        // involution on indices below a power of two, and each pair is taken once, at its smaller index.
         unsafe {
             match index.cmp(&partner) {
                 std::cmp::Ordering::Less => Some((matrix.tile(index), Some(matrix.tile(partner)))),
