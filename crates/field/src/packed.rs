@@ -385,6 +385,15 @@ impl<L: Lanes> Lazy<L> {
         Lazy([l.sub(a[0], b[0]), l.sub(a[1], b[1]), l.sub(a[2], b[2]), l.sub(a[3], b[3]), l.sub(a[4], b[4])])
     }
 
+    /// self · 2ᴺ. Limbs must stay below 2⁶².
+    #[inline(always)]
+    pub fn shift_left<const N: u32>(self, l: L) -> Lazy<L> {
+        Lazy(self.0.map(
+            #[inline(always)]
+            |limb| l.shift_left::<N>(limb),
+        ))
+    }
+
     /// self + multiple·p; multiple < 2¹⁸.
     #[inline(always)]
     pub fn bias(self, l: L, multiple: u64) -> Lazy<L> {

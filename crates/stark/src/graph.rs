@@ -89,6 +89,14 @@ impl Graph {
         Graph { operations: builder.operations, roots }
     }
 
+    /// k for a constant node 2ᵏ by which it is cheaper to double than to multiply.
+    pub(crate) fn small_power_of_two(&self, id: NodeId) -> Option<u32> {
+        match self.operations[id as usize] {
+            Operation::Constant(value) => (1..=4).find(|&count| value == Felt::from_u64(1 << count)),
+            _ => None,
+        }
+    }
+
     /// The values of all nodes; `None` if a value is missing.
     pub(crate) fn evaluate(&self, point: &impl PointValues) -> Option<Vec<Felt>> {
         let mut values: Vec<Felt> = Vec::with_capacity(self.operations.len());

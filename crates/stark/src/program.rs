@@ -55,6 +55,8 @@ pub(crate) enum Instruction {
     Square { a: Factor, to: u32 },
     /// accumulator ← accumulator + constant·value.
     Accumulate { constant: u32, value: Factor },
+    /// accumulator ← accumulator + a·b, with factors as of a product.
+    AccumulateProduct { a: Factor, b: Factor },
     /// to ← accumulator ← 0.
     Reduce { to: u32 },
 }

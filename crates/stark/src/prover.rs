@@ -14,6 +14,7 @@
 //! | [`error`] | the ways to fail |
 
 mod barycentric;
+mod combination;
 pub(crate) mod composition;
 mod diagnosis;
 pub(crate) mod error;

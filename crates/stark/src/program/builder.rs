@@ -120,11 +120,8 @@ impl ProgramBuilder {
         (Factor { source: value.source, fold, bias: bias as u32 }, high + bias)
     }
 
-    /// a·b.
-    pub(crate) fn multiply(&mut self, a: Value, b: Value) -> Value {
-        if a.source == b.source {
-            return self.square(a);
-        }
+    /// Two values as the factors of a product, in the order in which it takes them, and its size.
+    fn factors(a: Value, b: Value) -> (Factor, Factor, i64) {
         // The constant, if any, first; else the operand that comes from memory, which is read sixteenfold for free.
         let rank = |value: &Value| match value.source {
             Source::Constant(_) => 0,
@@ -135,7 +132,15 @@ impl ProgramBuilder {
         let sixteen = rank(&a) != 0;
         let (a, a_size) = Self::factor(a, if sixteen { MOST_SIXTEENTH } else { MOST_FACTOR });
         let (b, b_size) = Self::factor(b, MOST_FACTOR);
-        let product = a_size * b_size * if sixteen { 16 } else { 1 };
+        (a, b, a_size * b_size * if sixteen { 16 } else { 1 })
+    }
+
+    /// a·b.
+    pub(crate) fn multiply(&mut self, a: Value, b: Value) -> Value {
+        if a.source == b.source {
+            return self.square(a);
+        }
+        let (a, b, product) = Self::factors(a, b);
         let to = self.result();
         self.instructions.push(Instruction::Multiply { a, b, to });
         // The limbs of a product are below 2⁵⁶.
@@ -161,6 +166,14 @@ impl ProgramBuilder {
         let (value, size) = Self::factor(value, MOST_FACTOR);
         let constant = self.constant_index(constant);
         self.instructions.push(Instruction::Accumulate { constant, value });
+        self.terms += 1;
+        self.size += size;
+    }
+
+    /// accumulator ← accumulator + a·b. To be followed by [`ProgramBuilder::reduce`].
+    pub(crate) fn accumulate_product(&mut self, a: Value, b: Value) {
+        let (a, b, size) = Self::factors(a, b);
+        self.instructions.push(Instruction::AccumulateProduct { a, b });
         self.terms += 1;
         self.size += size;
     }
@@ -192,7 +205,9 @@ impl Instruction {
     fn operands(&self) -> [Option<Source>; 2] {
         match self {
             Instruction::Add { a, b, .. } | Instruction::Subtract { a, b, .. } => [Some(*a), Some(*b)],
-            Instruction::Multiply { a, b, .. } => [Some(a.source), Some(b.source)],
+            Instruction::Multiply { a, b, .. } | Instruction::AccumulateProduct { a, b } => {
+                [Some(a.source), Some(b.source)]
+            }
             Instruction::Square { a, .. } => [Some(a.source), None],
             Instruction::Accumulate { value, .. } => [Some(value.source), None],
             Instruction::Reduce { .. } => [None, None],
@@ -253,6 +268,11 @@ fn assign_registers(
             }
             Instruction::Accumulate { value, .. } => {
                 rename(&mut value.source);
+                None
+            }
+            Instruction::AccumulateProduct { a, b } => {
+                rename(&mut a.source);
+                rename(&mut b.source);
                 None
             }
             Instruction::Reduce { to } => Some(to),

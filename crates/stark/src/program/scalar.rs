@@ -69,6 +69,13 @@ pub(super) fn run(
                         accumulator[i].add_product(constant, value[i]);
                     }
                 }
+                Instruction::AccumulateProduct { a, b } => {
+                    let a = operands.read(&registers, a.source, group, first);
+                    let b = operands.read(&registers, b.source, group, second);
+                    for i in 0..8 {
+                        accumulator[i].add_product(a[i], b[i]);
+                    }
+                }
                 Instruction::Reduce { to } => {
                     for i in 0..8 {
                         registers[to as usize][i] = accumulator[i].reduce();

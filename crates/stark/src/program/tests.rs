@@ -74,6 +74,8 @@ fn random_program(random: &mut Random, operations: usize, columns: usize) -> Pro
                     let value = pick(random, &values);
                     let constant = random.felt();
                     builder.accumulate(constant, value);
+                    let other = pick(random, &values);
+                    builder.accumulate_product(value, other);
                 }
                 builder.reduce()
             }
@@ -157,11 +159,18 @@ fn no_sum_of_a_program_overflows_whatever_the_columns_and_constants_are() {
 
 #[test]
 fn the_longest_sum_of_products_does_not_overflow_and_a_longer_one_would() {
-    for (terms, fits) in [(Accumulator::<Portable>::MAX_TERMS, true), (100_000, false)] {
+    let most = Accumulator::<Portable>::MAX_TERMS;
+    for (terms, of_values, fits) in
+        [(most, false, true), (most, true, true), (100_000, false, false), (100_000, true, false)]
+    {
         let mut builder = ProgramBuilder::default();
-        let value = builder.column(0, 0);
+        let (value, other) = (builder.column(0, 0), builder.column(0, 1));
         for _ in 0..terms {
-            builder.accumulate(Felt::GENERATOR, value);
+            if of_values {
+                builder.accumulate_product(value, other);
+            } else {
+                builder.accumulate(Felt::GENERATOR, value);
+            }
         }
         let sum = builder.reduce();
         let mut program = builder.finish(sum);

@@ -98,24 +98,28 @@ fn run_block<L: Lanes>(
             Instruction::Square { a, to } => {
                 for i in 0..count {
                     let value = Operands::in_range(l, operands.lazy(l, registers, a.source, first, i), a);
-                    let double = value.add(l, value);
-                    let four = double.add(l, double).carry(l);
+                    let four = value.shift_left::<2>(l).carry(l);
                     four.square(l).store(l, &mut registers[to as usize * BLOCK + i]);
                 }
             }
-            Instruction::Accumulate { .. } => {
+            Instruction::Accumulate { .. } | Instruction::AccumulateProduct { .. } => {
                 // Terms that follow one another stay in the registers of the processor.
-                let is_term =
-                    |instruction: &&Instruction| matches!(instruction, Instruction::Accumulate { .. });
                 let (terms, after) = before.split_at(before.iter().take_while(is_term).count());
                 for i in 0..count {
                     let mut accumulator = accumulators[i];
                     for term in terms {
-                        if let Instruction::Accumulate { constant, value } = *term {
-                            let constant = operands.program.multipliers[constant as usize].splat(l);
-                            let value = operands.factor(l, registers, value, first, i);
-                            accumulator = accumulator.add_product(l, constant, value);
-                        }
+                        let (a, b) = match *term {
+                            Instruction::Accumulate { constant, value } => {
+                                let constant = operands.program.multipliers[constant as usize].splat(l);
+                                (constant, operands.factor(l, registers, value, first, i))
+                            }
+                            Instruction::AccumulateProduct { a, b } => (
+                                operands.factor_x16(l, registers, a, first, i),
+                                operands.factor(l, registers, b, first, i),
+                            ),
+                            _ => continue,
+                        };
+                        accumulator = accumulator.add_product(l, a, b);
                     }
                     accumulators[i] = accumulator;
                 }
@@ -134,6 +138,10 @@ fn run_block<L: Lanes>(
         let value = operands.lazy(l, registers, operands.program.output, first, i);
         value.normalize(l).fold(l).canonical(l).store(l, out);
     }
+}
+
+fn is_term(instruction: &&Instruction) -> bool {
+    matches!(instruction, Instruction::Accumulate { .. } | Instruction::AccumulateProduct { .. })
 }
 
 impl Operands<'_> {
@@ -203,10 +211,7 @@ impl Operands<'_> {
             Source::Constant(constant) => self.program.multipliers[constant as usize].splat(l),
             source @ Source::Register(_) => {
                 let value = Self::in_range(l, self.lazy(l, registers, source, first, i), factor);
-                let double = value.add(l, value);
-                let four = double.add(l, double);
-                let eight = four.add(l, four);
-                eight.add(l, eight).carry(l)
+                value.shift_left::<4>(l).carry(l)
             }
         }
     }

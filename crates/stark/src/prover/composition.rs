@@ -19,6 +19,7 @@ use crate::{
         builder::{ProgramBuilder, Value},
         columns::{ColumnData, CosetPoints, Table, coset_points},
     },
+    prover::combination::{Combination, Combiner, Summand, Term},
     prover::tables::{VanishingTable, periodic_table, single_rows},
 };
 
@@ -91,6 +92,7 @@ impl<'a> Composition<'a> {
             powers[i] = powers[i - 1] * alpha;
         }
         let mut compiler = Compiler {
+            combiner: Combiner::new(&graph, parameters),
             graph: &graph,
             parameters,
             layout,
@@ -154,6 +156,7 @@ impl<'a> Composition<'a> {
 }
 
 struct Compiler<'a> {
+    combiner: Combiner<'a>,
     graph: &'a Graph,
     parameters: &'a [Felt],
     layout: ColumnLayout,
@@ -180,19 +183,13 @@ impl Compiler<'_> {
             .iter()
             .map(|rows| domain.trace_generator.pow((length - rows.residue) % length))
             .product();
-        let mut sum: Option<Value> = None;
-        for (position, &(power, root)) in set.members.iter().enumerate() {
-            let value = self.node(root)?;
-            self.builder.accumulate(powers[power] * scale, value);
-            if self.builder.accumulator_is_full() || position + 1 == set.members.len() {
-                let part = self.builder.reduce();
-                sum = Some(match sum {
-                    Some(sum) => self.builder.add(sum, part),
-                    None => part,
-                });
-            }
-        }
-        let mut value = sum?;
+        let summands = set.members.iter().map(|&(power, node)| Summand {
+            coefficient: powers[power] * scale,
+            negative: false,
+            node,
+        });
+        let combination = self.combiner.combine(summands.collect());
+        let mut value = self.combination(&combination)?;
         if is_periodic {
             let table = self.builder.column(self.layout.row_sets + index, 0);
             value = self.builder.multiply(table, value);
@@ -210,12 +207,56 @@ impl Compiler<'_> {
         Some(value)
     }
 
-    /// k for a constant node 2ᵏ by which it is cheaper to double than to multiply.
-    fn small_power_of_two(&self, id: NodeId) -> Option<u32> {
-        match self.graph.operations[id as usize] {
-            Operation::Constant(value) => (1..=4).find(|&count| value == Felt::from_u64(1 << count)),
-            _ => None,
+    /// The value of a combination.
+    fn combination(&mut self, combination: &Combination) -> Option<Value> {
+        // Before anything of this sum: there is one accumulator.
+        let mut products = Vec::with_capacity(combination.products.len());
+        for (factor, inner) in &combination.products {
+            let inner = self.combination(inner)?;
+            products.push((self.node(*factor)?, inner));
         }
+        let mut sum = None;
+        for term in &combination.terms {
+            let value = self.term(term)?;
+            self.builder.accumulate(term.coefficient, value);
+            self.reduce_into(&mut sum, false);
+        }
+        for (factor, inner) in products {
+            self.builder.accumulate_product(factor, inner);
+            self.reduce_into(&mut sum, false);
+        }
+        self.reduce_into(&mut sum, true);
+        if combination.constant.is_zero() {
+            return sum;
+        }
+        let constant = self.builder.constant(combination.constant);
+        sum.map(|sum| self.builder.add(sum, constant))
+    }
+
+    /// Adds what the accumulator holds to a sum, if it takes no further term or is to be emptied.
+    fn reduce_into(&mut self, sum: &mut Option<Value>, empty: bool) {
+        if empty || self.builder.accumulator_is_full() {
+            let part = self.builder.reduce();
+            *sum = Some(match *sum {
+                Some(sum) => self.builder.add(sum, part),
+                None => part,
+            });
+        }
+    }
+
+    /// Σ added − Σ subtracted.
+    fn term(&mut self, term: &Term) -> Option<Value> {
+        let (first, added) = term.added.split_first()?;
+        let mut value = self.node(*first)?;
+        for &node in added {
+            let node = self.node(node)?;
+            value = self.builder.add(value, node);
+        }
+        for &node in &term.subtracted {
+            let node = self.node(node)?;
+            value = self.builder.subtract(value, node);
+        }
+        Some(value)
     }
 
     /// The value of a node, computed at its first use. Iterative, so that no expression is too deep.
@@ -238,7 +279,7 @@ impl Compiler<'_> {
                         (Some(x), Some(y)) => match operation {
                             Operation::Sum(..) => self.builder.add(x, y),
                             Operation::Difference(..) => self.builder.subtract(x, y),
-                            _ => match (self.small_power_of_two(a), self.small_power_of_two(b)) {
+                            _ => match (self.graph.small_power_of_two(a), self.graph.small_power_of_two(b)) {
                                 (Some(count), _) => self.builder.double(y, count),
                                 (_, Some(count)) => self.builder.double(x, count),
                                 _ => self.builder.multiply(x, y),
