@@ -45,84 +45,95 @@ type State<L> = [<L as WordLanes>::V; 25];
 /// The permutation Keccak-f\[1600\].
 #[inline(always)]
 fn permute<L: WordLanes>(l: L, state: &mut State<L>) {
-    let mut a = *state;
     for constant in ROUND_CONSTANTS {
-        a = l.part(
+        *state = l.part(
             #[inline(always)]
-            || round(l, &a, constant),
+            || round(l, state, constant),
         );
     }
-    *state = a;
 }
 
-/// A round of the permutation.
+/// The lanes of a digest, the first four of the permuted state. The last round makes no others.
 #[inline(always)]
-fn round<L: WordLanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
-    // θ: the parities of the columns.
+fn permute_to_digest<L: WordLanes>(l: L, mut state: State<L>) -> [L::V; 4] {
+    let [before @ .., last] = ROUND_CONSTANTS;
+    for constant in before {
+        state = l.part(
+            #[inline(always)]
+            || round(l, &state, constant),
+        );
+    }
+    l.part(
+        #[inline(always)]
+        || {
+            let [e0, e1, e2, e3, _] = first_row(l, &state, theta(l, &state), last);
+            [e0, e1, e2, e3]
+        },
+    )
+}
+
+/// What step θ adds to the lanes of every column: the parities of its two neighbours, one of them turned.
+#[inline(always)]
+fn theta<L: WordLanes>(l: L, a: &State<L>) -> [L::V; 5] {
     macro_rules! parity {
         ($x:literal) => {
             l.xor3(l.xor3(a[$x], a[$x + 5], a[$x + 10]), a[$x + 15], a[$x + 20])
         };
     }
     let c = [parity!(0), parity!(1), parity!(2), parity!(3), parity!(4)];
-    let d = [
+    [
         l.xor(c[4], l.rotate_left::<1>(c[1])),
         l.xor(c[0], l.rotate_left::<1>(c[2])),
         l.xor(c[1], l.rotate_left::<1>(c[3])),
         l.xor(c[2], l.rotate_left::<1>(c[4])),
         l.xor(c[3], l.rotate_left::<1>(c[0])),
-    ];
-    // The rest of θ, ρ and π: where each lane of an output row comes from, and its rotation. Then χ.
-    macro_rules! row {
-        ($(($from:literal, $rotation:literal)),*) => {{
-            let b = [$(l.rotate_left::<$rotation>(l.xor(a[$from], d[$from % 5]))),*];
-            [
-                l.chi(b[0], b[1], b[2]),
-                l.chi(b[1], b[2], b[3]),
-                l.chi(b[2], b[3], b[4]),
-                l.chi(b[3], b[4], b[0]),
-                l.chi(b[4], b[0], b[1]),
-            ]
-        }};
-    }
-    let e0 = row!((0, 0), (6, 44), (12, 43), (18, 21), (24, 14));
-    let e1 = row!((3, 28), (9, 20), (10, 3), (16, 45), (22, 61));
-    let e2 = row!((1, 1), (7, 6), (13, 25), (19, 8), (20, 18));
-    let e3 = row!((4, 27), (5, 36), (11, 10), (17, 15), (23, 56));
-    let e4 = row!((2, 62), (8, 55), (14, 39), (15, 41), (21, 2));
+    ]
+}
+
+/// A row of the state after a round without ι: what θ adds, ρ and π, that is, where each of its lanes comes from and its
+/// rotation; then χ.
+macro_rules! row {
+    ($l:ident, $a:ident, $d:ident, $(($from:literal, $rotation:literal)),*) => {{
+        let b = [$($l.rotate_left::<$rotation>($l.xor($a[$from], $d[$from % 5]))),*];
+        [
+            $l.chi(b[0], b[1], b[2]),
+            $l.chi(b[1], b[2], b[3]),
+            $l.chi(b[2], b[3], b[4]),
+            $l.chi(b[3], b[4], b[0]),
+            $l.chi(b[4], b[0], b[1]),
+        ]
+    }};
+}
+
+/// The first row of the state after a round; `d` is what θ adds.
+#[inline(always)]
+fn first_row<L: WordLanes>(l: L, a: &State<L>, d: [L::V; 5], constant: u64) -> [L::V; 5] {
+    let [first, rest @ ..] = row!(l, a, d, (0, 0), (6, 44), (12, 43), (18, 21), (24, 14));
+    let [e1, e2, e3, e4] = rest;
+    [l.xor(first, l.splat(constant)), e1, e2, e3, e4]
+}
+
+/// A round of the permutation.
+#[inline(always)]
+fn round<L: WordLanes>(l: L, a: &State<L>, constant: u64) -> State<L> {
+    let d = theta(l, a);
+    let e0 = first_row(l, a, d, constant);
+    let e1 = row!(l, a, d, (3, 28), (9, 20), (10, 3), (16, 45), (22, 61));
+    let e2 = row!(l, a, d, (1, 1), (7, 6), (13, 25), (19, 8), (20, 18));
+    let e3 = row!(l, a, d, (4, 27), (5, 36), (11, 10), (17, 15), (23, 56));
+    let e4 = row!(l, a, d, (2, 62), (8, 55), (14, 39), (15, 41), (21, 2));
     [
-        l.xor(e0[0], l.splat(constant)),
-        e0[1],
-        e0[2],
-        e0[3],
-        e0[4], //
-        e1[0],
-        e1[1],
-        e1[2],
-        e1[3],
-        e1[4], //
-        e2[0],
-        e2[1],
-        e2[2],
-        e2[3],
-        e2[4], //
-        e3[0],
-        e3[1],
-        e3[2],
-        e3[3],
-        e3[4], //
-        e4[0],
-        e4[1],
-        e4[2],
-        e4[3],
-        e4[4],
+        e0[0], e0[1], e0[2], e0[3], e0[4], //
+        e1[0], e1[1], e1[2], e1[3], e1[4], //
+        e2[0], e2[1], e2[2], e2[3], e2[4], //
+        e3[0], e3[1], e3[2], e3[3], e3[4], //
+        e4[0], e4[1], e4[2], e4[3], e4[4],
     ]
 }
 
 /// Zeroes the bytes of the digests that the mask does not keep.
 #[inline(always)]
-fn masked<L: WordLanes>(l: L, state: &State<L>, mask: [u64; 4]) -> [L::V; 4] {
-    let mut words = [state[0], state[1], state[2], state[3]];
+fn masked<L: WordLanes>(l: L, mut words: [L::V; 4], mask: [u64; 4]) -> [L::V; 4] {
     for (word, mask) in words.iter_mut().zip(mask) {
         *word = l.and(*word, l.splat(mask));
     }
@@ -154,10 +165,11 @@ pub(crate) fn hash_rows<L: WordLanes>(
                 let end = length - absorbed;
                 state[end] = l.xor(state[end], l.splat(PADDING_START));
                 state[RATE - 1] = l.xor(state[RATE - 1], l.splat(PADDING_END));
+            } else {
+                permute(l, &mut state);
             }
-            permute(l, &mut state);
         }
-        digests::store(l, masked(l, &state, mask), out);
+        digests::store(l, masked(l, permute_to_digest(l, state), mask), out);
     }
 }
 
@@ -174,8 +186,7 @@ pub(crate) fn hash_nodes<L: WordLanes>(
         state[..8].copy_from_slice(&digests::load_nodes(l, children));
         state[8] = l.splat(PADDING_START);
         state[RATE - 1] = l.splat(PADDING_END);
-        permute(l, &mut state);
-        digests::store(l, masked(l, &state, mask), out);
+        digests::store(l, masked(l, permute_to_digest(l, state), mask), out);
     }
 }
 
@@ -200,8 +211,8 @@ pub(crate) fn search<L: WordLanes>(
         state[4] = l.swap_bytes(l.add(l.splat(first), lane));
         state[5] = l.splat(PADDING_START);
         state[RATE - 1] = l.splat(PADDING_END);
-        permute(l, &mut state);
-        if l.less_than(bound, l.swap_bytes(state[0])) != u8::MAX {
+        let [first_word, ..] = permute_to_digest(l, state);
+        if l.less_than(bound, l.swap_bytes(first_word)) != u8::MAX {
             return Some(first);
         }
     }
