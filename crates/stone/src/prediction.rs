@@ -38,16 +38,17 @@ pub struct TraceShape {
 }
 
 /// Operations in units of a butterfly, whose time is loads, one product and two sums: fitted to the phases of all
-/// reference proofs (`docs/benchmarks.md`). A product or sum of the constraints' programs, each on loaded operands.
-const PRODUCT: f64 = 0.65;
-const SUM: f64 = 0.48;
+/// reference proofs (`docs/benchmarks.md`). A product or sum of the constraints, each on loaded operands; their programs
+/// take fewer, because shared factors are taken out.
+const PRODUCT: f64 = 0.56;
+const SUM: f64 = 0.41;
 /// A cell of a table: transform, inversion, order.
 const TABLE_CELL: f64 = 13.0;
 /// A pole taken by itself; what a sum of poles takes besides one transform of full length.
 const POLE: f64 = 1.5;
 const POLE_SUM: f64 = 9.0;
 /// A product of the evaluations at single points.
-const EVALUATION: f64 = 0.65;
+const EVALUATION: f64 = 0.45;
 /// A cell of the interaction trace: products of shifted cells, and one inversion for each run of them.
 const RUNNING_PRODUCT: f64 = 8.0;
 /// What the layers of the low-degree test take beside transforms and trees: folding them.

@@ -106,7 +106,7 @@ pub(super) fn evaluate_groups(
     kernels: Kernels,
 ) -> Vec<Vec<Group>> {
     let count: usize = cosets.iter().map(|(_, groups)| groups.len()).sum();
-    if count == 0 {
+    if count == 0 || columns.is_empty() {
         return columns.iter().map(|_| Vec::new()).collect();
     }
     if count > MOST_GROUPS * cosets.len() {
