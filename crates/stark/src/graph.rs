@@ -27,6 +27,19 @@ pub(crate) enum Operation {
     Product(NodeId, NodeId),
 }
 
+impl Operation {
+    /// The nodes that it reads.
+    pub(crate) fn operands(self) -> Option<[NodeId; 2]> {
+        match self {
+            Operation::Sum(a, b) | Operation::Difference(a, b) | Operation::Product(a, b) => Some([a, b]),
+            Operation::Constant(_)
+            | Operation::Cell(_)
+            | Operation::Periodic(_)
+            | Operation::Parameter(_) => None,
+        }
+    }
+}
+
 /// The operations of a constraint system.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {

@@ -45,24 +45,14 @@ type State<L> = [<L as WordLanes>::V; 25];
 /// The permutation Keccak-f\[1600\].
 #[inline(always)]
 fn permute<L: WordLanes>(l: L, state: &mut State<L>) {
-    for constant in ROUND_CONSTANTS {
-        *state = l.part(
-            #[inline(always)]
-            || round(l, state, constant),
-        );
-    }
+    rounds(l, state, ROUND_CONSTANTS);
 }
 
 /// The lanes of a digest, the first four of the permuted state. The last round makes no others.
 #[inline(always)]
 fn permute_to_digest<L: WordLanes>(l: L, mut state: State<L>) -> [L::V; 4] {
     let [before @ .., last] = ROUND_CONSTANTS;
-    for constant in before {
-        state = l.part(
-            #[inline(always)]
-            || round(l, &state, constant),
-        );
-    }
+    rounds(l, &mut state, before);
     l.part(
         #[inline(always)]
         || {
@@ -70,6 +60,17 @@ fn permute_to_digest<L: WordLanes>(l: L, mut state: State<L>) -> [L::V; 4] {
             [e0, e1, e2, e3]
         },
     )
+}
+
+/// The rounds with these constants.
+#[inline(always)]
+fn rounds<L: WordLanes, const N: usize>(l: L, state: &mut State<L>, constants: [u64; N]) {
+    for constant in constants {
+        *state = l.part(
+            #[inline(always)]
+            || round(l, state, constant),
+        );
+    }
 }
 
 /// What step θ adds to the lanes of every column: the parities of its two neighbours, one of them turned.

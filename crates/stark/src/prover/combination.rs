@@ -63,16 +63,8 @@ pub(crate) struct Combiner<'a> {
 impl<'a> Combiner<'a> {
     pub(crate) fn new(graph: &'a Graph, parameters: &'a [Felt]) -> Combiner<'a> {
         let mut uses = vec![0; graph.operations.len()];
-        let operands = graph.operations.iter().flat_map(|operation| match *operation {
-            Operation::Sum(a, b) | Operation::Difference(a, b) | Operation::Product(a, b) => {
-                [Some(a), Some(b)]
-            }
-            Operation::Constant(_)
-            | Operation::Cell(_)
-            | Operation::Periodic(_)
-            | Operation::Parameter(_) => [None, None],
-        });
-        for node in operands.flatten().chain(graph.roots.iter().flatten().copied()) {
+        let operands = graph.operations.iter().filter_map(|operation| operation.operands()).flatten();
+        for node in operands.chain(graph.roots.iter().flatten().copied()) {
             uses[node as usize] += 1;
         }
         Combiner { graph, parameters, uses }

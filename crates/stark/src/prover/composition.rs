@@ -19,8 +19,10 @@ use crate::{
         builder::{ProgramBuilder, Value},
         columns::{ColumnData, CosetPoints, Table, coset_points},
     },
-    prover::combination::{Combination, Combiner, Summand, Term},
-    prover::tables::{VanishingTable, periodic_table, single_rows},
+    prover::{
+        combination::{Combination, Combiner, Summand, Term},
+        tables::{VanishingTable, periodic_table, single_rows},
+    },
 };
 
 /// The compiled composition.

@@ -208,6 +208,17 @@ struct Remainders<'a> {
     end: usize,
 }
 
+/// What the layers of one coset read and write at the positions of a tile.
+struct TileWork<'a> {
+    /// The first position.
+    position: usize,
+    /// The cache lines of every group of the tile that comes next which are asked for meanwhile.
+    lines: Range<usize>,
+    scratch: &'a mut [LazyGroup],
+    /// The result: all blocks of the coset, as multiplicands.
+    blocks: &'a mut [Low52Group],
+}
+
 impl Remainders<'_> {
     fn one_by_one(self) -> Vec<Group> {
         let Remainders { plan, coefficients, start, end } = self;
@@ -250,32 +261,23 @@ impl Remainders<'_> {
         sums.iter().map(group).collect()
     }
 
-    /// The coefficients of all blocks of a coset at the positions of a tile, block by block. Asks for these cache lines of
-    /// every group of the tile that comes next.
+    /// The coefficients of all blocks of a coset at the positions of a tile, block by block.
     #[inline(always)]
-    fn blocks<L: Lanes>(
-        &self,
-        l: L,
-        twiddles: &[Multiplier],
-        position: usize,
-        lines: &Range<usize>,
-        scratch: &mut [LazyGroup],
-        blocks: &mut [Low52Group],
-    ) {
+    fn blocks<L: Lanes>(&self, l: L, twiddles: &[Multiplier], work: &mut TileWork<'_>) {
         match self.plan.layers {
             0 => {
-                for (block, group) in blocks.iter_mut().zip(&self.coefficients[position..]) {
+                for (block, group) in work.blocks.iter_mut().zip(&self.coefficients[work.position..]) {
                     Stored::load(l, group).unpack(l).store(l, block);
                 }
             }
-            1 => self.layer::<L, true, true>(l, twiddles, position, lines, scratch, blocks),
+            1 => self.layer::<L, true, true>(l, twiddles, work),
             layers => {
                 let of_layer = |layer: u32| &twiddles[(1 << layer) - 1..(2 << layer) - 1];
-                self.layer::<L, true, false>(l, of_layer(0), position, lines, scratch, blocks);
+                self.layer::<L, true, false>(l, of_layer(0), work);
                 for layer in 1..layers - 1 {
-                    self.layer::<L, false, false>(l, of_layer(layer), position, lines, scratch, blocks);
+                    self.layer::<L, false, false>(l, of_layer(layer), work);
                 }
-                self.layer::<L, false, true>(l, of_layer(layers - 1), position, lines, scratch, blocks);
+                self.layer::<L, false, true>(l, of_layer(layers - 1), work);
             }
         }
     }
@@ -287,18 +289,16 @@ impl Remainders<'_> {
         &self,
         l: L,
         twiddles: &[Multiplier],
-        position: usize,
-        lines: &Range<usize>,
-        scratch: &mut [LazyGroup],
-        blocks: &mut [Low52Group],
+        work: &mut TileWork<'_>,
     ) {
         let Plan { layers, block_groups, tile, .. } = *self.plan;
+        let TileWork { position, lines, scratch, blocks } = work;
         let half = (1usize << layers) / (2 * twiddles.len());
         for (block, twiddle) in twiddles.iter().enumerate() {
             let twiddle = twiddle.splat(l);
             for row in 2 * block * half..(2 * block + 1) * half {
-                let low = &self.coefficients[row * block_groups + position..][..tile];
-                let high = &self.coefficients[(row + half) * block_groups + position..][..tile];
+                let low = &self.coefficients[row * block_groups + *position..][..tile];
+                let high = &self.coefficients[(row + half) * block_groups + *position..][..tile];
                 let (scratch_low, scratch_high) = two_rows(scratch, row, row + half, tile);
                 let (block_low, block_high) = two_rows(blocks, row, row + half, tile);
                 // Two by two, so that the products do not wait for one another.
@@ -396,7 +396,8 @@ impl LaneTask for Remainders<'_> {
         for position in (self.start..self.end).step_by(plan.tile).rev() {
             for (index, blocks) in blocks.chunks_exact_mut(rows * plan.tile).enumerate() {
                 let lines = LINES * index / twiddles.len()..LINES * (index + 1) / twiddles.len();
-                self.blocks(l, &twiddles[index], position, &lines, &mut scratch, blocks);
+                let mut work = TileWork { position, lines, scratch: &mut scratch, blocks };
+                self.blocks(l, &twiddles[index], &mut work);
             }
             let (pairs, target) = plan.targets.as_chunks::<2>();
             let (pair_sums, sum) = sums.as_chunks_mut::<2>();

@@ -329,9 +329,9 @@ impl CommittedTrace {
     pub(crate) fn open(&mut self, rows: &[u64], domain: &EvaluationDomain, kernels: Kernels) -> OpenedGroups {
         let log_groups = domain.log_trace_length - 3;
         let mut by_coset: GroupsByCoset = BTreeMap::new();
-        for group in rows.iter().map(|row| row / 8) {
+        for group in rows.iter().map(|row| row / 8).collect::<BTreeSet<u64>>() {
             let (position, group) = (group >> log_groups, group & ((1 << log_groups) - 1));
-            by_coset.entry(position as usize).or_default().insert(group);
+            by_coset.entry(position as usize).or_default().push(group);
         }
         let mut opened = OpenedGroups::new();
         // What single columns hold is read before it makes way for coefficients.
@@ -354,14 +354,14 @@ impl CommittedTrace {
     }
 }
 
-/// Groups of eight rows by the position of their coset: their numbers within it.
-type GroupsByCoset = BTreeMap<usize, BTreeSet<u64>>;
+/// Groups of eight rows by the position of their coset: their numbers within it, ascending.
+type GroupsByCoset = BTreeMap<usize, Vec<u64>>;
 
 /// Appends the cells of columns in block order on the coset at `position`.
 fn read_groups(
     columns: &[Column],
     position: usize,
-    groups: Option<BTreeSet<u64>>,
+    groups: Option<Vec<u64>>,
     domain: &EvaluationDomain,
     opened: &mut OpenedGroups,
 ) {
@@ -382,10 +382,9 @@ fn compute_groups(
     opened: &mut OpenedGroups,
 ) {
     let log_groups = domain.log_trace_length - 3;
-    let groups: Vec<Vec<u64>> = by_coset.values().map(|groups| groups.iter().copied().collect()).collect();
-    let coset = |&position: &usize| Coset::new(domain, coset_offset(domain, position));
+    let coset = |position: usize| Coset::new(domain, coset_offset(domain, position));
     let cosets: Vec<(Coset, &[u64])> =
-        by_coset.keys().map(coset).zip(groups.iter().map(Vec::as_slice)).collect();
+        by_coset.iter().map(|(&position, groups)| (coset(position), groups.as_slice())).collect();
     let values = evaluate_groups(&columns.iter().collect::<Vec<_>>(), &cosets, kernels);
     let numbers = by_coset.iter().flat_map(|(&position, groups)| {
         groups.iter().map(move |group| (position as u64) << log_groups | group)
